@@ -1,0 +1,1 @@
+"""SKU classifiers from shelf photos."""

@@ -1,0 +1,367 @@
+"""One YAML file as a frozen, checked value: what a pipeline reads, trains, demands and pushes.
+
+Every path is relative to the folder of the YAML file. Each field carries its description; `docs/config.md` is made from them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from tfx_retail.features import ROLES
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Role = Literal["train", "validation", "calibration", "eval"]
+Signature = Literal["serving_default", "predict_sized"]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `faults` has one line for each thing that is wrong."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class CatalogConfig(_Section):
+    """The product catalogue."""
+
+    path: Annotated[str, Meta(description="the catalogue file")]
+    format: Annotated[
+        Literal["csv", "grocery_store"],
+        Meta(description="`csv`: columns as in the data contract; `grocery_store`: that data set's classes.csv"),
+    ] = "csv"
+
+
+class SampleConfig(_Section):
+    """Sample data to draw when `data.path` does not exist yet."""
+
+    photos: Annotated[int, Meta(ge=1, description="shelf photos to draw")]
+    skus: Annotated[int, Meta(ge=12, description="products in the catalogue")] = 14
+    seed: Annotated[int, Meta(ge=0, description="same seed, same bytes")] = 1
+
+
+class Manifest(_Section):
+    """One list of photos or boxes, a row each."""
+
+    path: Annotated[str, Meta(description="CSV file, relative to `data.path`")]
+    split: Annotated[Role | None, Meta(description="the role of all its rows, for `split.by: given`")] = None
+    columns: Annotated[
+        tuple[str, ...], Meta(description="names of the columns where the file has no header row; `_` skips one")
+    ] = ()
+
+
+class DataConfig(_Section):
+    """Where the labelled photos are, how they are read, and how much may be wrong with them."""
+
+    path: Annotated[str, Meta(description="root folder of the data; a path that climbs out of it is refused")]
+    format: Annotated[
+        Literal["image_folder", "voc", "coco", "manifest", "tfrecord", "idx"], Meta(description="how the data is laid out")
+    ]
+    label_map: Annotated[
+        str | None, Meta(description="CSV `label,sku[,face]`; reserved targets gap, unknown, other_brand, ignore")
+    ] = None
+    label_column: Annotated[
+        str, Meta(description="catalogue column that the annotations' labels name (say `gtin`)")
+    ] = "sku"
+    manifests: Annotated[tuple[Manifest, ...], Meta(description="for `format: manifest`")] = ()
+    lists: Annotated[
+        dict[Role, str], Meta(description="for voc and image_folder: files of photo ids or paths, one role each, for `split.by: given`")
+    ] = {}
+    idx_files: Annotated[
+        dict[Role, tuple[str, str]], Meta(description="for `format: idx`: (images, labels) of each given role")
+    ] = {}
+    coco_file: Annotated[str, Meta(description="for `format: coco`: the annotation file below `data.path`")] = "annotations.json"
+    voc_origin: Annotated[
+        Literal[0, 1], Meta(description="first pixel's number in VOC boxes: 0 as labelImg writes, 1 as the original PASCAL")
+    ] = 0
+    crop_context: Annotated[
+        float, Meta(ge=0.0, le=1.0, description="margin added on each side of a box, as a share of its width and height")
+    ] = 0.0
+    min_box_px: Annotated[int, Meta(ge=1, description="boxes with a shorter side are rejected")] = 8
+    max_image_px: Annotated[int, Meta(ge=1, description="photos with more pixels in their header are rejected undecoded")] = 50_000_000
+    duplicate_iou: Annotated[float, Meta(gt=0.0, le=1.0, description="two boxes of one SKU over this IoU are one product boxed twice")] = 0.9
+    max_rejected: Annotated[int, Meta(ge=0, description="rejected files and rows that a run may go on with")] = 0
+    min_class_records: Annotated[int, Meta(ge=0, description="SKUs with fewer crops in train are named in a warning")] = 2
+    near_duplicate_bits: Annotated[
+        int, Meta(ge=0, le=64, description="photos whose 64-bit difference hashes differ in at most so many bits are near-duplicates")
+    ] = 4
+    on_leakage: Annotated[Literal["fail", "warn"], Meta(description="near-duplicate photos across splits")] = "warn"
+    on_anomalies: Annotated[Literal["fail", "warn"], Meta(description="statistics that break the schema")] = "fail"
+    schema: Annotated[str | None, Meta(description="the reviewed schema; default `../schema/<name>/schema.pbtxt`")] = None
+    sample: SampleConfig | None = None
+
+
+class SplitConfig(_Section):
+    """Who trains, stops, calibrates and judges. The unit is never the crop."""
+
+    by: Annotated[
+        Literal["photo", "group", "store", "time", "given"],
+        Meta(description="unit of the split; `group`: scenes of near-duplicate photos, or the data's own group column"),
+    ] = "group"
+    shares: Annotated[dict[Role, Share], Meta(description="share of units for each role; they add up to 1")] = msgspec.field(default_factory=lambda: {"train": 0.7, "validation": 0.1, "calibration": 0.1, "eval": 0.1})
+    carve: Annotated[
+        dict[Role, Share], Meta(description="for `given`: roles that the lists lack, as shares of train's groups")
+    ] = {}
+    scene_bits: Annotated[
+        int, Meta(ge=0, le=64, description="photos within so many bits of a 64-bit difference hash are one scene")
+    ] = 10
+    scene_color: Annotated[
+        float,
+        Meta(ge=0.0, le=2.0, description="photos of one SKU whose colour histograms lie closer (L1) are one scene; 0 turns it off"),
+    ] = 0.0
+    seed: Annotated[int, Meta(ge=0, description="seed of the hash that orders the units")] = 1
+
+
+class ModelConfig(_Section):
+    """The network."""
+
+    backbone: Annotated[str, Meta(description="`compact`, or a network of keras.applications, say `EfficientNetV2B0`")] = "compact"
+    weights: Annotated[str, Meta(description="`none`, `imagenet`, or a weights file")] = "none"
+    image_size: Annotated[int, Meta(ge=16, le=1024, description="side in pixels of the square that the network sees")] = 96
+    width: Annotated[int, Meta(ge=8, description="channels of the compact network's first stage")] = 32
+    blocks: Annotated[tuple[int, ...], Meta(min_length=1, description="residual blocks of each stage of the compact network")] = (2, 2, 2, 2)
+    embedding_dim: Annotated[int, Meta(ge=2, description="length of the vector that `embed` returns")] = 128
+    dropout: Annotated[Share, Meta(description="dropped share of the last features in training")] = 0.2
+
+
+class AugmentConfig(_Section):
+    """Random changes of training images; 0 or false turns one off."""
+
+    flip: Annotated[bool, Meta(description="mirror left and right")] = False
+    min_area: Annotated[float, Meta(gt=0.0, le=1.0, description="smallest share of the image that a random crop keeps")] = 0.6
+    max_aspect: Annotated[float, Meta(ge=1.0, le=4.0, description="strongest stretch of a random crop")] = 1.2
+    rotate_deg: Annotated[float, Meta(ge=0.0, le=180.0, description="largest turn")] = 5.0
+    brightness: Annotated[float, Meta(ge=0.0, le=1.0, description="largest shift of [0, 1] values")] = 0.15
+    contrast: Annotated[float, Meta(ge=0.0, lt=1.0, description="contrast is scaled by 1 +- this")] = 0.2
+    saturation: Annotated[float, Meta(ge=0.0, lt=1.0, description="saturation is scaled by 1 +- this")] = 0.2
+    hue: Annotated[float, Meta(ge=0.0, le=0.5, description="largest turn of the colour circle, as a share of it")] = 0.0
+    erase: Annotated[Share, Meta(description="probability of blanking a random rectangle")] = 0.0
+    mixup: Annotated[float, Meta(ge=0.0, description="alpha of mixup's Beta distribution")] = 0.0
+
+
+class TrainConfig(_Section):
+    """How the network is fitted."""
+
+    epochs: Annotated[int, Meta(ge=1, description="passes over the train split, at most")] = 30
+    max_steps: Annotated[int, Meta(ge=0, description="stop after so many steps; 0: no limit")] = 0
+    batch_size: Annotated[int, Meta(ge=1, description="crops a step, over all replicas")] = 64
+    optimizer: Annotated[Literal["adamw", "sgd"], Meta(description="sgd has Nesterov momentum 0.9")] = "adamw"
+    learning_rate: Annotated[float, Meta(gt=0.0, description="the highest rate")] = 0.002
+    schedule: Annotated[Literal["cosine", "constant"], Meta(description="how the rate falls after the warm-up")] = "cosine"
+    warmup_epochs: Annotated[float, Meta(ge=0.0, description="epochs in which the rate rises from 0")] = 1.0
+    weight_decay: Annotated[float, Meta(ge=0.0, description="decoupled, on kernels only")] = 0.02
+    clip_norm: Annotated[float, Meta(ge=0.0, description="largest global norm of a gradient; 0: no limit")] = 1.0
+    label_smoothing: Annotated[float, Meta(ge=0.0, lt=1.0, description="share of the target spread over all SKUs")] = 0.1
+    ema: Annotated[float, Meta(ge=0.0, lt=1.0, description="momentum of the weights' moving average that is exported; 0: off")] = 0.0
+    mixed_precision: Annotated[bool, Meta(description="float16 arithmetic on a GPU; off on a CPU, where it is slower")] = False
+    class_balance: Annotated[
+        Literal["none", "loss"], Meta(description="`loss`: each SKU weighs the same, up to `class_balance_limit`")
+    ] = "none"
+    class_balance_limit: Annotated[float, Meta(ge=1.0, description="largest weight of a SKU relative to the mean")] = 10.0
+    early_stopping_epochs: Annotated[
+        int, Meta(ge=0, description="epochs without a better validation loss before training stops; 0: never")
+    ] = 10
+    checkpoint_epochs: Annotated[int, Meta(ge=1, description="epochs between two checkpoints")] = 1
+    strategy: Annotated[Literal["none", "mirrored"], Meta(description="tf.distribute strategy")] = "none"
+    seed: Annotated[int, Meta(ge=0, description="seed of weights, order and augmentation")] = 1
+    augment: AugmentConfig = AugmentConfig()
+
+
+class ServingConfig(_Section):
+    """What the pushed model says of itself."""
+
+    dir: Annotated[str, Meta(description="model folder; versions lie in <dir>/<name>/<version>")]
+    accept_above: Annotated[Share, Meta(description="`accepted` where the confidence is at least this")] = 0.5
+    family_accept_above: Annotated[Share, Meta(description="`family_accepted` where the family's confidence is at least this")] = 0.5
+
+
+class Rule(_Section):
+    """One condition of the blessing: a metric on the eval role has to reach a value."""
+
+    metric: Annotated[
+        Literal[
+            "sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss"
+        ],
+        Meta(description="what is measured"),
+    ]
+    signature: Annotated[Signature, Meta(description="which answers are measured")] = "serving_default"
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("give exactly one of at_least and at_most")
+
+
+class VerdictConfig(_Section):
+    """What blesses a model."""
+
+    rules: Annotated[tuple[Rule, ...], Meta(min_length=1, description="all have to hold")]
+    min_examples: Annotated[int, Meta(ge=1, description="crops in eval below which nothing is blessed")] = 30
+
+
+class BeamConfig(_Section):
+    """How the data nodes run."""
+
+    args: Annotated[tuple[str, ...], Meta(description="Beam's own arguments; empty: in process")] = ()
+    shards: Annotated[int, Meta(ge=0, description="files a split is written in; 0: one for each 2,000 photos or so")] = 0
+
+
+class Config(_Section):
+    """One pipeline."""
+
+    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,62}$", description="the pipeline's and the model's name")]
+    root: Annotated[str, Meta(description="folder of runs, metadata and checkpoints: <root>/<name>")]
+    catalog: CatalogConfig
+    data: DataConfig
+    serving: ServingConfig
+    verdict: VerdictConfig
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    beam: BeamConfig = BeamConfig()
+    cache: Annotated[bool, Meta(description="reuse the results of nodes whose code, config and inputs are the same")] = True
+
+
+def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
+    """Returns the checked configuration, its paths made absolute.
+
+    Args:
+      overrides: `section.key=value` texts, the value in YAML, applied over the file.
+
+    Raises:
+      ConfigError: with every fault found, each as `<file>: <key>: <what is wrong>`.
+    """
+    tree = _read_yaml(path)
+    for override in overrides:
+        _apply(tree, override)
+    faults = [f"{path}: {fault}" for fault in _faults(Config, tree, "")]
+    if faults:
+        raise ConfigError(faults)
+    config = _absolute(msgspec.convert(tree, Config), path.resolve().parent)
+    contradictions = [f"{path}: {fault}" for fault in _contradictions(config)]
+    if contradictions:
+        raise ConfigError(contradictions)
+    return config
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError([f"{path}: no such file"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {error}"]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
+    if not isinstance(tree, dict):
+        raise ConfigError([f"{path}: expected keys like `name:` and `data:`, got {type(tree).__name__}"])
+    return tree
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError([f"--set {override}: expected KEY=VALUE, say train.epochs=3"])
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        node = tree.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise ConfigError([f"--set {override}: {parent} is not a section"])
+        tree = node
+    tree[leaf] = yaml.safe_load(text)
+
+
+def _faults(kind: Any, value: Any, where: str) -> Iterator[str]:
+    """Yields one line for each fault below `where`; msgspec alone stops at the first."""
+    section = _section_of(kind)
+    if section is None or not isinstance(value, dict):
+        yield from _leaf_faults(kind, value, where)
+        return
+    fields = {field.encode_name: field for field in msgspec.structs.fields(section)}
+    found = 0
+    for key in value:
+        if key not in fields:
+            found += 1
+            yield f"{_join(where, key)}: unknown key; allowed here: {', '.join(fields)}"
+    for name, field in fields.items():
+        if name in value:
+            for fault in _faults(field.type, value[name], _join(where, name)):
+                found += 1
+                yield fault
+        elif field.required:
+            found += 1
+            yield f"{_join(where, name)}: is missing"
+    if not found:  # what only the whole section can tell
+        yield from _leaf_faults(section, value, where)
+
+
+def _section_of(kind: Any) -> type[_Section] | None:
+    candidates = [kind, *get_args(kind)] if get_origin(kind) is not dict else []
+    for candidate in candidates:
+        if isinstance(candidate, type) and issubclass(candidate, _Section):
+            return candidate
+    return None
+
+
+def _leaf_faults(kind: Any, value: Any, where: str) -> Iterator[str]:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        text, _, inner = str(error).partition(" - at `$")
+        where += inner.rstrip("`").replace("[...]", "")
+        yield f"{where or 'file'}: {text[0].lower() + text[1:].replace('`', '')}, got {value!r}"
+
+
+def _join(where: str, key: object) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _absolute(config: Config, folder: Path) -> Config:
+    def resolve(text: str) -> str:
+        return str((folder / text).resolve())
+
+    replace = msgspec.structs.replace
+    data = config.data
+    weights = config.model.weights
+    return replace(
+        config,
+        root=resolve(config.root),
+        catalog=replace(config.catalog, path=resolve(config.catalog.path)),
+        serving=replace(config.serving, dir=resolve(config.serving.dir)),
+        model=replace(config.model, weights=weights if weights in ("none", "imagenet") else resolve(weights)),
+        data=replace(
+            data,
+            path=resolve(data.path),
+            label_map=data.label_map and resolve(data.label_map),
+            schema=resolve(data.schema or f"../schema/{config.name}/schema.pbtxt"),
+        ),
+    )
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    split, data = config.split, config.data
+    if split.by != "given":
+        missing = [role for role in ROLES if not split.shares.get(role)]  # type: ignore[call-overload]
+        if missing:
+            yield f"split.shares: no share for {', '.join(missing)}; all four roles need one"
+        elif abs(sum(split.shares.values()) - 1.0) > 1e-6:
+            yield f"split.shares: they add up to {sum(split.shares.values()):g}, expected 1"
+        if split.carve:
+            yield "split.carve: only for split.by: given"
+    elif sum(split.carve.values()) >= 1.0:
+        yield f"split.carve: takes {sum(split.carve.values()):g} of train, expected less than 1"
+    if data.format == "manifest" and not data.manifests:
+        yield "data.manifests: format manifest needs at least one"
+    if data.format == "idx" and not data.idx_files:
+        yield "data.idx_files: format idx needs at least one pair of files"
+    if config.train.max_steps == 0 and config.train.warmup_epochs >= config.train.epochs:
+        yield f"train.warmup_epochs: {config.train.warmup_epochs:g} is not less than train.epochs ({config.train.epochs})"
