@@ -68,6 +68,9 @@ class DataConfig(_Section):
     label_map: Annotated[
         str | None, Meta(description="CSV `label,sku[,face]`; reserved targets gap, unknown, other_brand, ignore")
     ] = None
+    photo_facts: Annotated[
+        str | None, Meta(description="CSV below `data.path`: `photo` and any of store, taken_at, group, mm_per_px, source")
+    ] = None
     label_column: Annotated[
         str, Meta(description="catalogue column that the annotations' labels name (say `gtin`)")
     ] = "sku"
