@@ -30,7 +30,7 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
 
 
-class CatalogConfig(_Section):
+class CatalogConfig(_Section, frozen=True):
     """The product catalogue."""
 
     path: Annotated[str, Meta(description="the catalogue file")]
@@ -40,7 +40,7 @@ class CatalogConfig(_Section):
     ] = "csv"
 
 
-class SampleConfig(_Section):
+class SampleConfig(_Section, frozen=True):
     """Sample data to draw when `data.path` does not exist yet."""
 
     photos: Annotated[int, Meta(ge=1, description="shelf photos to draw")]
@@ -48,39 +48,29 @@ class SampleConfig(_Section):
     seed: Annotated[int, Meta(ge=0, description="same seed, same bytes")] = 1
 
 
-class Manifest(_Section):
+class Manifest(_Section, frozen=True):
     """One list of photos or boxes, a row each."""
 
     path: Annotated[str, Meta(description="CSV file, relative to `data.path`")]
     split: Annotated[Role | None, Meta(description="the role of all its rows, for `split.by: given`")] = None
-    columns: Annotated[
-        tuple[str, ...], Meta(description="names of the columns where the file has no header row; `_` skips one")
-    ] = ()
+    columns: Annotated[tuple[str, ...], Meta(description="names of the columns where the file has no header row; `_` skips one")] = ()
 
 
-class DataConfig(_Section):
+class DataConfig(_Section, frozen=True):
     """Where the labelled photos are, how they are read, and how much may be wrong with them."""
 
     path: Annotated[str, Meta(description="root folder of the data; a path that climbs out of it is refused")]
-    format: Annotated[
-        Literal["image_folder", "voc", "coco", "manifest", "tfrecord", "idx"], Meta(description="how the data is laid out")
-    ]
-    label_map: Annotated[
-        str | None, Meta(description="CSV `label,sku[,face]`; reserved targets gap, unknown, other_brand, ignore")
-    ] = None
+    format: Annotated[Literal["image_folder", "voc", "coco", "manifest", "tfrecord", "idx"], Meta(description="how the data is laid out")]
+    label_map: Annotated[str | None, Meta(description="CSV `label,sku[,face]`; reserved targets gap, unknown, other_brand, ignore")] = None
     photo_facts: Annotated[
         str | None, Meta(description="CSV below `data.path`: `photo` and any of store, taken_at, group, mm_per_px, source")
     ] = None
-    label_column: Annotated[
-        str, Meta(description="catalogue column that the annotations' labels name (say `gtin`)")
-    ] = "sku"
+    label_column: Annotated[str, Meta(description="catalogue column that the annotations' labels name (say `gtin`)")] = "sku"
     manifests: Annotated[tuple[Manifest, ...], Meta(description="for `format: manifest`")] = ()
     lists: Annotated[
         dict[Role, str], Meta(description="for voc and image_folder: files of photo ids or paths, one role each, for `split.by: given`")
     ] = {}
-    idx_files: Annotated[
-        dict[Role, tuple[str, str]], Meta(description="for `format: idx`: (images, labels) of each given role")
-    ] = {}
+    idx_files: Annotated[dict[Role, tuple[str, str]], Meta(description="for `format: idx`: (images, labels) of each given role")] = {}
     coco_file: Annotated[str, Meta(description="for `format: coco`: the annotation file below `data.path`")] = "annotations.json"
     voc_origin: Annotated[
         Literal[0, 1], Meta(description="first pixel's number in VOC boxes: 0 as labelImg writes, 1 as the original PASCAL")
@@ -90,7 +80,7 @@ class DataConfig(_Section):
     ] = 0.0
     min_box_px: Annotated[int, Meta(ge=1, description="boxes with a shorter side are rejected")] = 8
     max_image_px: Annotated[int, Meta(ge=1, description="photos with more pixels in their header are rejected undecoded")] = 50_000_000
-    duplicate_iou: Annotated[float, Meta(gt=0.0, le=1.0, description="two boxes of one SKU over this IoU are one product boxed twice")] = 0.9
+    duplicate_iou: Annotated[float, Meta(gt=0.0, le=1.0, description="boxes of one SKU over this IoU are one product boxed twice")] = 0.9
     max_rejected: Annotated[int, Meta(ge=0, description="rejected files and rows that a run may go on with")] = 0
     min_class_records: Annotated[int, Meta(ge=0, description="SKUs with fewer crops in train are named in a warning")] = 2
     near_duplicate_bits: Annotated[
@@ -102,20 +92,18 @@ class DataConfig(_Section):
     sample: SampleConfig | None = None
 
 
-class SplitConfig(_Section):
+class SplitConfig(_Section, frozen=True):
     """Who trains, stops, calibrates and judges. The unit is never the crop."""
 
     by: Annotated[
         Literal["photo", "group", "store", "time", "given"],
         Meta(description="unit of the split; `group`: scenes of near-duplicate photos, or the data's own group column"),
     ] = "group"
-    shares: Annotated[dict[Role, Share], Meta(description="share of units for each role; they add up to 1")] = msgspec.field(default_factory=lambda: {"train": 0.7, "validation": 0.1, "calibration": 0.1, "eval": 0.1})
-    carve: Annotated[
-        dict[Role, Share], Meta(description="for `given`: roles that the lists lack, as shares of train's groups")
-    ] = {}
-    scene_bits: Annotated[
-        int, Meta(ge=0, le=64, description="photos within so many bits of a 64-bit difference hash are one scene")
-    ] = 10
+    shares: Annotated[dict[Role, Share], Meta(description="share of units for each role; they add up to 1")] = msgspec.field(
+        default_factory=lambda: {"train": 0.7, "validation": 0.1, "calibration": 0.1, "eval": 0.1}
+    )
+    carve: Annotated[dict[Role, Share], Meta(description="for `given`: roles that the lists lack, as shares of train's groups")] = {}
+    scene_bits: Annotated[int, Meta(ge=0, le=64, description="photos within so many bits of a 64-bit difference hash are one scene")] = 10
     scene_color: Annotated[
         float,
         Meta(ge=0.0, le=2.0, description="photos of one SKU whose colour histograms lie closer (L1) are one scene; 0 turns it off"),
@@ -123,19 +111,19 @@ class SplitConfig(_Section):
     seed: Annotated[int, Meta(ge=0, description="seed of the hash that orders the units")] = 1
 
 
-class ModelConfig(_Section):
+class ModelConfig(_Section, frozen=True):
     """The network."""
 
     backbone: Annotated[str, Meta(description="`compact`, or a network of keras.applications, say `EfficientNetV2B0`")] = "compact"
     weights: Annotated[str, Meta(description="`none`, `imagenet`, or a weights file")] = "none"
     image_size: Annotated[int, Meta(ge=16, le=1024, description="side in pixels of the square that the network sees")] = 96
     width: Annotated[int, Meta(ge=8, description="channels of the compact network's first stage")] = 32
-    blocks: Annotated[tuple[int, ...], Meta(min_length=1, description="residual blocks of each stage of the compact network")] = (2, 2, 2, 2)
+    blocks: Annotated[tuple[int, ...], Meta(min_length=1, description="residual blocks of each stage")] = (2, 2, 2, 2)
     embedding_dim: Annotated[int, Meta(ge=2, description="length of the vector that `embed` returns")] = 128
     dropout: Annotated[Share, Meta(description="dropped share of the last features in training")] = 0.2
 
 
-class AugmentConfig(_Section):
+class AugmentConfig(_Section, frozen=True):
     """Random changes of training images; 0 or false turns one off."""
 
     flip: Annotated[bool, Meta(description="mirror left and right")] = False
@@ -150,7 +138,7 @@ class AugmentConfig(_Section):
     mixup: Annotated[float, Meta(ge=0.0, description="alpha of mixup's Beta distribution")] = 0.0
 
 
-class TrainConfig(_Section):
+class TrainConfig(_Section, frozen=True):
     """How the network is fitted."""
 
     epochs: Annotated[int, Meta(ge=1, description="passes over the train split, at most")] = 30
@@ -165,9 +153,7 @@ class TrainConfig(_Section):
     label_smoothing: Annotated[float, Meta(ge=0.0, lt=1.0, description="share of the target spread over all SKUs")] = 0.1
     ema: Annotated[float, Meta(ge=0.0, lt=1.0, description="momentum of the weights' moving average that is exported; 0: off")] = 0.0
     mixed_precision: Annotated[bool, Meta(description="float16 arithmetic on a GPU; off on a CPU, where it is slower")] = False
-    class_balance: Annotated[
-        Literal["none", "loss"], Meta(description="`loss`: each SKU weighs the same, up to `class_balance_limit`")
-    ] = "none"
+    class_balance: Annotated[Literal["none", "loss"], Meta(description="`loss`: each SKU weighs the same, up to the limit")] = "none"
     class_balance_limit: Annotated[float, Meta(ge=1.0, description="largest weight of a SKU relative to the mean")] = 10.0
     early_stopping_epochs: Annotated[
         int, Meta(ge=0, description="epochs without a better validation loss before training stops; 0: never")
@@ -178,7 +164,7 @@ class TrainConfig(_Section):
     augment: AugmentConfig = AugmentConfig()
 
 
-class ServingConfig(_Section):
+class ServingConfig(_Section, frozen=True):
     """What the pushed model says of itself."""
 
     dir: Annotated[str, Meta(description="model folder; versions lie in <dir>/<name>/<version>")]
@@ -186,13 +172,11 @@ class ServingConfig(_Section):
     family_accept_above: Annotated[Share, Meta(description="`family_accepted` where the family's confidence is at least this")] = 0.5
 
 
-class Rule(_Section):
+class Rule(_Section, frozen=True):
     """One condition of the blessing: a metric on the eval role has to reach a value."""
 
     metric: Annotated[
-        Literal[
-            "sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss"
-        ],
+        Literal["sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss"],
         Meta(description="what is measured"),
     ]
     signature: Annotated[Signature, Meta(description="which answers are measured")] = "serving_default"
@@ -204,21 +188,21 @@ class Rule(_Section):
             raise ValueError("give exactly one of at_least and at_most")
 
 
-class VerdictConfig(_Section):
+class VerdictConfig(_Section, frozen=True):
     """What blesses a model."""
 
     rules: Annotated[tuple[Rule, ...], Meta(min_length=1, description="all have to hold")]
     min_examples: Annotated[int, Meta(ge=1, description="crops in eval below which nothing is blessed")] = 30
 
 
-class BeamConfig(_Section):
+class BeamConfig(_Section, frozen=True):
     """How the data nodes run."""
 
     args: Annotated[tuple[str, ...], Meta(description="Beam's own arguments; empty: in process")] = ()
     shards: Annotated[int, Meta(ge=0, description="files a split is written in; 0: one for each 2,000 photos or so")] = 0
 
 
-class Config(_Section):
+class Config(_Section, frozen=True):
     """One pipeline."""
 
     name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,62}$", description="the pipeline's and the model's name")]
