@@ -11,6 +11,7 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from tfx_retail.errors import UserError
 from tfx_retail.features import ROLES
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -18,7 +19,7 @@ Role = Literal["train", "validation", "calibration", "eval"]
 Signature = Literal["serving_default", "predict_sized"]
 
 
-class ConfigError(Exception):
+class ConfigError(UserError):
     """The configuration cannot be used; `faults` has one line for each thing that is wrong."""
 
     def __init__(self, faults: list[str]) -> None:

@@ -6,12 +6,13 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from tfx_retail.config import DataConfig, Role
+from tfx_retail.errors import UserError
 
 RESERVED_LABELS = ("gap", "unknown", "other_brand", "ignore")
 Source = Literal["shelf", "packshot", "synthetic"]
 
 
-class DataError(Exception):
+class DataError(UserError):
     """The data cannot be used. The message says where, what was found, what is allowed and what to do."""
 
 

@@ -1,0 +1,211 @@
+"""The command `tfx-retail`: words of the user to calls of the package, and errors to exit codes.
+
+0 done, 1 the run failed, 2 wrong usage, config or data, 3 done but not blessed, 130 interrupted. Imports are late on purpose: `--help`
+must not wait for TensorFlow.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+DONE, FAILED, WRONG, NOT_BLESSED, INTERRUPTED = 0, 1, 2, 3, 130
+_CONFIG = click.argument("config", type=click.Path(path_type=Path))
+_SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, say train.epochs=3. Repeatable.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tfx-retail")
+def cli() -> None:
+    """From labelled shelf photos and a product catalogue to a blessed, versioned, calibrated SKU classifier."""
+
+
+def main() -> None:
+    """Runs the command line; expected errors become one message and an exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        code = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = WRONG
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+@cli.command()
+@_CONFIG
+@_SET
+@click.option("--no-cache", is_flag=True, help="Run every node, whatever earlier runs left.")
+@click.option("--to", "to_node", metavar="NODE", help="Stop after this node, say DataGate.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what TensorFlow, TFX and Beam say.")
+def run(config: Path, overrides: tuple[str, ...], no_cache: bool, to_node: str | None, verbose: bool) -> int:
+    """Train, evaluate, judge and push: the whole pipeline of CONFIG."""
+    from tfx_retail import local_run
+
+    settings = _load(config, (*overrides, *(["cache=false"] if no_cache else [])))
+    return _guarded(lambda: local_run.run(settings, config, to_node=to_node, verbose=verbose))
+
+
+@cli.command()
+@_CONFIG
+@_SET
+def check(config: Path, overrides: tuple[str, ...]) -> int:
+    """Look at config, catalogue and data, in seconds and without TensorFlow; tell every fault."""
+    from tfx_retail.data_check import check as check_data
+
+    result = check_data(_load(config, overrides))
+    for name, count in result.counts.items():
+        click.echo(f"{count:>8,}  {name}")
+    for warning in result.warnings:
+        click.echo(f"warning: {warning}")
+    for fault in result.faults:
+        click.echo(f"fault: {fault}", err=True)
+    click.echo(f"{len(result.faults)} faults" if result.faults else "no fault found")
+    return WRONG if result.faults else DONE
+
+
+@cli.command()
+@_CONFIG
+@click.option("--accept", is_flag=True, help="Make the latest run's draft the reviewed schema.")
+def schema(config: Path, accept: bool) -> int:
+    """Show the schema that the latest run drafted or used, or accept it as the reviewed one."""
+    from tfx_retail import schema_review
+
+    settings = _load(config)
+    return _guarded(lambda: _say(schema_review.accept(settings) if accept else schema_review.show(settings)))
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--photos", type=click.IntRange(min=1), default=160, show_default=True, help="Shelf photos to draw.")
+@click.option("--skus", type=click.IntRange(min=12), default=14, show_default=True, help="Products in the catalogue.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Same seed, same bytes.")
+def sample(folder: Path, photos: int, skus: int, seed: int) -> int:
+    """Draw labelled shelf photos, a catalogue and a planogram into FOLDER."""
+    from tfx_retail.sample import make
+
+    return _guarded(lambda: _say(str(make(folder, photos=photos, skus=skus, seed=seed))))
+
+
+@cli.command()
+@_CONFIG
+def runs(config: Path) -> int:
+    """List runs and what each node did: ran, cached and why, skipped, failed."""
+    from tfx_retail import report as words
+
+    settings = _load(config)
+    return _guarded(lambda: _say(words.runs_table(settings)))
+
+
+@cli.command()
+@_CONFIG
+@click.argument("run_id", metavar="[RUN]", required=False)
+def report(config: Path, run_id: str | None) -> int:
+    """Print the facts of a run, the latest one if none is named."""
+    from tfx_retail import report as words
+
+    settings = _load(config)
+    return _guarded(lambda: _say(words.run_report(settings, run_id)))
+
+
+@cli.command(name="versions")
+@_CONFIG
+def list_versions(config: Path) -> int:
+    """List the pushed versions, newest first."""
+    from tfx_retail import report as words
+
+    settings = _load(config)
+    return _guarded(lambda: _say(words.versions_table(settings)))
+
+
+@cli.command()
+@_CONFIG
+@click.argument("version", type=int)
+@click.option("--because", default="", help="Why, kept in the manifest.")
+def rollback(config: Path, version: int, because: str) -> int:
+    """Serve an older VERSION again, as the next number: TensorFlow Serving takes the highest."""
+    from tfx_retail import inputs, versions
+
+    settings = _load(config)
+
+    def act() -> int:
+        new = versions.rollback(inputs.model_dir(settings), version, because)
+        return _say(f"version {new} serves what version {version} held: {inputs.model_dir(settings) / str(new)}")
+
+    return _guarded(act)
+
+
+@cli.command()
+@click.argument("model_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--boxes", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Pascal VOC XML with the boxes of one image.")
+@click.option("--height-mm", type=float, help="Measured height of the product (one image only).")
+@click.option("--width-mm", type=float, help="Measured width of the product (one image only).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def predict(
+    model_dir: Path, images: tuple[Path, ...], boxes: Path | None, height_mm: float | None, width_mm: float | None, as_json: bool
+) -> int:
+    """Name the product on each IMAGE with the pushed version in MODEL_DIR."""
+    if len(images) > 1 and (boxes or height_mm is not None or width_mm is not None):
+        raise click.UsageError("--boxes, --height-mm and --width-mm go with one image only")
+    from tfx_retail.screen import quiet_errors
+
+    with quiet_errors():
+        from tfx_retail import prediction
+
+        return _guarded(lambda: prediction.main(model_dir, images, boxes, height_mm, width_mm, as_json=as_json))
+
+
+@cli.command()
+@_CONFIG
+@click.option("--keep", type=click.IntRange(min=1), required=True, metavar="N", help="Runs to keep, the newest ones.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+def gc(config: Path, keep: int, dry_run: bool) -> int:
+    """Remove old runs, their outputs and versions; never the served version or what it stands on."""
+    from tfx_retail import retention
+
+    settings = _load(config)
+    return _guarded(lambda: _say(retention.collect(settings, keep=keep, dry_run=dry_run)))
+
+
+def _load(path: Path, overrides: tuple[str, ...] = ()) -> Any:
+    from tfx_retail.config import ConfigError, load
+
+    try:
+        return load(path, tuple(overrides))
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _say(text: str) -> int:
+    click.echo(text)
+    return DONE
+
+
+def _guarded(act: Callable[[], int]) -> int:
+    """Turns the errors that a user can act on into a message; anything else is a fault of ours and keeps its traceback."""
+    from tfx_retail.errors import EXTRA_HINT, UserError
+
+    try:
+        return act()
+    except UserError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in EXTRA_HINT:
+            click.echo(f"error: this command needs {error.name}: {EXTRA_HINT[str(error.name).partition('.')[0]]}", err=True)
+            return WRONG
+        raise
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return DONE
+
+
+if __name__ == "__main__":
+    main()

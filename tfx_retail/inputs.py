@@ -1,0 +1,120 @@
+"""What a run is given, fixed before it starts: files under the name of their content, digests, the model to compare with.
+
+TFX's cache compares parameters and artifact ids. A path whose file changes would go unseen, and a file that is written anew with the
+same content would cost a training. Under the name of its content neither happens.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from tfx_retail import catalog, labels, versions
+from tfx_retail.config import BeamConfig, CatalogConfig, Config, DataConfig, Rule, ServingConfig, SplitConfig, VerdictConfig
+from tfx_retail.digests import text_digest
+from tfx_retail.ingest.digest import data_digest
+from tfx_retail.runs import Workspace, write_atomically
+
+
+class RunInputs(Struct, frozen=True, kw_only=True):
+    """Files and digests that decide what a run computes."""
+
+    catalog: Path
+    labels: Path
+    label_map: Path | None
+    schema: Path | None  # None: no reviewed schema yet, the run drafts one
+    data_digest: str
+    config_digest: str
+    baseline: versions.Version | None  # the version that the new model is compared with
+
+
+def workspace(config: Config) -> Workspace:
+    """Returns the folder of the pipeline."""
+    return Workspace(Path(config.root) / config.name)
+
+
+def model_dir(config: Config) -> Path:
+    """Returns the folder whose integer subfolders TensorFlow Serving watches."""
+    return Path(config.serving.dir) / config.name
+
+
+def prepare(config: Config) -> RunInputs:
+    """Reads catalogue, labels and schema, and keeps a copy of each under the name of its content.
+
+    Raises:
+      catalog.CatalogError: the catalogue cannot be used.
+      DataError: the data, or the label order of the served model, cannot be read.
+    """
+    store = workspace(config).inputs
+    products = catalog.read(Path(config.catalog.path), config.catalog.format)
+    served = versions.latest(model_dir(config))
+    digest = data_digest(config.data)
+    data = config.data
+    return RunInputs(
+        catalog=_keep_written(store, "catalog.csv", lambda path: catalog.write(products, path)),
+        labels=_keep_written(store, "labels.csv", lambda path: labels.write(_label_order(served, products), path)),
+        label_map=_keep(store, "label_map.csv", Path(data.label_map)) if data.label_map else None,
+        schema=_keep(store, "schema.pbtxt", Path(data.schema)) if data.schema and Path(data.schema).is_file() else None,
+        data_digest=digest,
+        config_digest=config_digest(config),
+        baseline=_baseline(config, served, digest),
+    )
+
+
+def config_digest(config: Config) -> str:
+    """Returns a digest of all settings that can change a model or its verdict: not where things lie."""
+    return text_digest(msgspec.json.encode(msgspec.structs.replace(config, root="", serving=_placeless(config.serving), cache=True)))
+
+
+def training_view(config: Config) -> Config:
+    """Returns the settings with those fixed that the Trainer does not look at, so that they cannot make its cache miss."""
+    data = DataConfig(path="", format=config.data.format, crop_context=config.data.crop_context)
+    return msgspec.structs.replace(
+        config,
+        root="",
+        catalog=CatalogConfig(path=""),
+        data=data,
+        split=SplitConfig(),
+        serving=_placeless(config.serving),
+        verdict=VerdictConfig(rules=(Rule(metric="sku_accuracy", at_least=0.0),)),
+        beam=BeamConfig(),
+        cache=True,
+    )
+
+
+def _placeless(serving: ServingConfig) -> ServingConfig:
+    return msgspec.structs.replace(serving, dir="")
+
+
+def _label_order(served: versions.Version | None, products: catalog.Catalog) -> tuple[labels.Label, ...]:
+    previous = labels.read(served.path / "assets.extra" / "labels.csv") if served else ()
+    return labels.extend(previous, products)
+
+
+def _baseline(config: Config, served: versions.Version | None, digest: str) -> versions.Version | None:
+    """A run that made the served version is compared again with what that version was compared with, so that it stays cached."""
+    if served is None:
+        return None
+    manifest = served.manifest
+    if (manifest.config_digest, manifest.data_digest) != (config_digest(config), digest):
+        return served
+    if manifest.baseline is None:
+        return None
+    return versions.find(model_dir(config), manifest.baseline)
+
+
+def _keep_written(store: Path, name: str, write: Callable[[Path], None]) -> Path:
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / name
+        write(draft)
+        return _keep(store, name, draft)
+
+
+def _keep(store: Path, name: str, source: Path) -> Path:
+    data = source.read_bytes()
+    target = store / f"{text_digest(data)}-{name}"
+    if not target.is_file():
+        write_atomically(target, data)
+    return target

@@ -1,0 +1,120 @@
+"""Runs single nodes of a compiled pipeline through TFX's launcher: what a local run and a scheduler's task have in common."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ml_metadata import MetadataStore
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import launcher, runtime_parameter_utils
+
+from tfx_retail import lineage
+from tfx_retail.errors import UserError
+from tfx_retail.runs import NodeFacts
+from tfx_retail.summaries import summary
+
+
+class NodeFailed(Exception):
+    """A node did not reach its end; the cause is in `facts.error`, the traceback in the log."""
+
+    def __init__(self, facts: NodeFacts) -> None:
+        super().__init__(facts.error)
+        self.facts = facts
+
+
+def compile_for_run(pipeline: Any, run_id: str) -> Any:
+    """Returns the pipeline as TFX's intermediate representation, bound to one run."""
+    compiled = compiler.Compiler().compile(pipeline)
+    runtime_parameter_utils.substitute_runtime_parameter(compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    return compiled
+
+
+def node_names(compiled: Any) -> list[str]:
+    """Returns the nodes in an order in which they can run."""
+    return [node.pipeline_node.node_info.id for node in compiled.nodes]
+
+
+def needed_for(compiled: Any, target: str) -> set[str]:
+    """Returns a node and all that it stands on."""
+    upstream = {node.pipeline_node.node_info.id: list(node.pipeline_node.upstream_nodes) for node in compiled.nodes}
+    needed: set[str] = set()
+    waiting = [target]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting.extend(upstream[name])
+    return needed
+
+
+def launch(compiled: Any, node: str) -> NodeFacts:
+    """Runs one node, or takes it from the cache, and returns what it did.
+
+    Raises:
+      NodeFailed: with the cause in one line, or in the words of our own errors.
+    """
+    begun = time.monotonic()
+    deployment = runner_utils.extract_local_deployment_config(compiled)
+    connection = deployment.metadata_connection_config
+    connection = getattr(connection, connection.WhichOneof("connection_config"))
+    try:
+        info = _launcher(compiled, node, deployment, connection).launch()
+    except Exception as error:
+        facts = NodeFacts(node=node, state="failed", seconds=time.monotonic() - begun, error=cause(error))
+        raise NodeFailed(facts) from error
+    facts = _facts(MetadataStore(connection), node, info)
+    facts.seconds = time.monotonic() - begun
+    if facts.state == "failed":
+        raise NodeFailed(facts)
+    return facts
+
+
+def _launcher(compiled: Any, node: str, deployment: Any, connection: Any) -> Any:
+    (pipeline_node,) = (item.pipeline_node for item in compiled.nodes if item.pipeline_node.node_info.id == node)
+    return launcher.Launcher(
+        pipeline_node=pipeline_node,
+        mlmd_connection=metadata.Metadata(connection),
+        pipeline_info=compiled.pipeline_info,
+        pipeline_runtime_spec=compiled.runtime_spec,
+        executor_spec=runner_utils.extract_executor_spec(deployment, node),
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node),
+    )
+
+
+def _facts(store: MetadataStore, node: str, info: Any) -> NodeFacts:
+    if info is None or info.execution_id is None:
+        return NodeFacts(node=node, state="skipped", why="an input that it needs was not made")
+    if lineage.has_failed(store, info.execution_id):  # the launcher marks what it could not resolve, and raises nothing
+        return NodeFacts(node=node, state="failed", error="its inputs could not be resolved; the log names them")
+    outputs = lineage.outputs_of(store, info.execution_id)
+    cached = lineage.is_cached(store, info.execution_id)
+    why = "same code, config and inputs as before" if cached else lineage.why_not_cached(store, info.execution_id)
+    return NodeFacts(node=node, state="cached" if cached else "ran", why=why, summary=summary(node, outputs), outputs=outputs)
+
+
+def cause(error: BaseException) -> str:
+    """Returns what a person needs to know of an error: our own messages whole, others in one line."""
+    chain = list(_chain(error))
+    for item in chain:
+        if isinstance(item, UserError):
+            return str(item)
+    if any(_is_disk_full(item) for item in chain):
+        return "no space left on the disk: free some, or let `tfx-retail gc` remove old runs; nothing half-written is used"
+    root = chain[-1]
+    lines = [line.strip() for line in str(root).splitlines() if line.strip()]
+    return f"{type(root).__name__}: {lines[0] if lines else 'no message'}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    following: BaseException | None = error
+    while following is not None:
+        yield following
+        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    text = str(error).lower()
+    return getattr(error, "errno", None) == 28 or "no space left on device" in text or "disk is full" in text
+

@@ -1,0 +1,81 @@
+"""The command `run` on this machine: everything around the pipeline that needs no TensorFlow."""
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from tfx_retail import inputs, report
+from tfx_retail.config import Config
+from tfx_retail.digests import code_digest
+from tfx_retail.errors import RunError
+from tfx_retail.runs import RunFacts, Workspace, exclusive, new_run_id, write_atomically, write_run
+from tfx_retail.sample import make
+from tfx_retail.screen import Board, quiet
+
+_EXIT = {"blessed": 0, "done": 0, "not blessed": 3, "failed": 1, "interrupted": 130}
+
+
+def run(config: Config, config_path: Path, *, to_node: str | None, verbose: bool) -> int:
+    """Runs the pipeline of a configuration and returns the exit code of the command contract.
+
+    Raises:
+      UserError: before anything ran: catalogue or data cannot be used.
+    """
+    place = inputs.workspace(config)
+    _draw_sample(config)
+    with exclusive(place, lambda pid: print(f"another run of this pipeline is under way (process {pid}); waiting for it to end")):
+        given = inputs.prepare(config)
+        facts = _new_facts(config, given)
+        write_atomically(place.run(facts.run_id) / "config.yaml", config_path.read_bytes())
+        write_atomically(place.run(facts.run_id) / "config.json", msgspec.json.format(msgspec.json.encode(config), indent=1))
+        write_run(place, facts)
+        with quiet(place.run(facts.run_id) / "run.log", verbose=verbose) as console:
+            _run_loudly(config, given, facts, console, to_node)
+            console.print(report.ending(config, facts), soft_wrap=True, markup=False)
+    return _EXIT[facts.state]
+
+
+def _run_loudly(config: Config, given: inputs.RunInputs, facts: RunFacts, console: Console, to_node: str | None) -> None:
+    console.print(f"{config.name}, run {facts.run_id}")
+    with Board(console) as board:
+        board.start("starting")
+        begun = time.monotonic()
+        from tfx_retail import launch, local_runner  # TensorFlow and TFX take seconds to load, and their noise is already going to the log
+
+        console.print(f"  TensorFlow and TFX loaded in {time.monotonic() - begun:.1f} s", style="dim")
+        try:
+            local_runner.run_pipeline(config, given, facts, board, to_node=to_node)
+        except launch.NodeFailed:
+            pass  # the facts have it, and the ending tells it
+        except KeyboardInterrupt:
+            pass
+
+
+def _new_facts(config: Config, given: inputs.RunInputs) -> RunFacts:
+    import os
+
+    now = datetime.now(timezone.utc)
+    return RunFacts(
+        run_id=new_run_id(now),
+        pipeline=config.name,
+        started=now.isoformat(timespec="seconds"),
+        pid=os.getpid(),
+        config_digest=given.config_digest,
+        data_digest=given.data_digest,
+        code_digest=code_digest("tfx_retail.pipeline"),
+        baseline=given.baseline.number if given.baseline else None,
+        schema_reviewed=given.schema is not None,
+    )
+
+
+def _draw_sample(config: Config) -> None:
+    wanted, folder = config.data.sample, Path(config.data.path)
+    if wanted is None or folder.exists():
+        return
+    print(f"{folder} is not there: drawing {wanted.photos} shelf photos of {wanted.skus} products")
+    make(folder, photos=wanted.photos, skus=wanted.skus, seed=wanted.seed)
+
+

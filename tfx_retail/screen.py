@@ -1,0 +1,124 @@
+"""What a person sees of a run: one live line a node, and the noise of TensorFlow, absl and Beam in the log file instead."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from tfx_retail.runs import NodeFacts
+
+_MARKS = {
+    "ran": ("✔", "green"),
+    "cached": ("=", "cyan"),
+    "skipped": ("-", "yellow"),
+    "failed": ("✘", "red"),
+    "interrupted": ("✘", "red"),
+}
+
+
+@contextmanager
+def quiet(log: Path, *, verbose: bool = False) -> Iterator[Console]:
+    """Sends file descriptors 1 and 2 of this process, C++ libraries included, to a log file; yields a console on the real output.
+
+    With `verbose` nothing is redirected.
+    """
+    if verbose:
+        yield Console(highlight=False)
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved_out, saved_err = os.dup(1), os.dup(2)
+    with open(log, "ab", buffering=0) as file, os.fdopen(os.dup(saved_out), "w", encoding="utf-8", errors="replace") as real:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield Console(file=real, highlight=False)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(saved_out, 1)
+            os.dup2(saved_err, 2)
+            os.close(saved_out)
+            os.close(saved_err)
+
+
+class Board:
+    """The lines of the nodes. On a terminal the running one is live; elsewhere each line is printed once, when its node ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render) if console.is_terminal else None
+        self._node = ""
+        self._since = 0.0
+        self._progress: Path | None = None
+        self._spinner = Spinner("dots")
+
+    def __enter__(self) -> "Board":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._node = ""
+        if self._live:
+            self._live.stop()
+
+    def start(self, node: str, progress: Path | None = None) -> None:
+        """Shows that a node has begun; `progress` is a file of JSON lines that it may write."""
+        self._node, self._since, self._progress = node, time.monotonic(), progress
+
+    def end(self, facts: NodeFacts) -> None:
+        """Prints the line of a node that has ended."""
+        self._node = ""
+        mark, color = _MARKS[facts.state]
+        said = " · ".join(part for part in (facts.summary, facts.why) if part)
+        line = Text.assemble((f"{mark} {facts.node:<17}", color), f"{facts.state:<8}", f"{facts.seconds:7.1f} s  ", (said, "dim"))
+        self._console.print(line, soft_wrap=True)
+
+    def _render(self) -> Table | str:
+        if not self._node:
+            return ""
+        table = Table.grid(padding=(0, 1))
+        seconds = time.monotonic() - self._since
+        table.add_row(self._spinner, f"{self._node:<16}", f"running {seconds:7.1f} s ", Text(training_line(self._progress), style="dim"))
+        return table
+
+
+def training_line(progress: Path | None) -> str:
+    """Returns how far training is and when it will end, from the last whole line of its progress file; empty where there is none."""
+    last = _last_line(progress) if progress else None
+    if not last:
+        return ""
+    epochs, steps = last["epochs"], max(last["steps"], 1)
+    done = (last["epoch"] - 1 + last["step"] / steps) / epochs
+    rest = _remaining(last, done)
+    parts = [f"epoch {last['epoch']} of {epochs}", f"step {last['step']} of {steps}"]
+    parts += [f"{name.replace('_', ' ')} {last[name]:.3f}" for name in ("loss", "val_accuracy") if last.get(name) is not None]
+    return ", ".join([*parts, f"about {_duration(rest)} left"])
+
+
+def _remaining(last: dict[str, float], done: float) -> float:
+    begun = last.get("resumed", 0) / last["epochs"]  # a resumed training did not spend time on its first epochs
+    return last["seconds"] * (1 - done) / max(done - begun, 1e-6)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _last_line(path: Path) -> dict[str, float] | None:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return dict(json.loads(lines[-1])) if lines else None
+    except (OSError, ValueError):
+        return None  # not there yet, or its last line is being written
