@@ -181,8 +181,8 @@ class Rule(_Section, frozen=True):
         Meta(description="what is measured"),
     ]
     signature: Annotated[Signature, Meta(description="which answers are measured")] = "serving_default"
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: Annotated[float | None, Meta(description="the smallest value that will do; give this or `at_most`")] = None
+    at_most: Annotated[float | None, Meta(description="the largest value that will do")] = None
 
     def __post_init__(self) -> None:
         if (self.at_least is None) == (self.at_most is None):

@@ -1,0 +1,42 @@
+# Everything starts here: each target first makes .venv what uv.lock says (tools/setup.sh; nothing to do the second time).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test fast lint format docs bench test-deps clean setup
+
+python := .venv/bin/python
+# Keras writes a settings file into HOME when it is imported; not from here.
+export KERAS_HOME ?= $(CURDIR)/.cache/keras
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## sample data, training, blessing, pushing; ends with where the model and the report are
+	@$(python) -m tfx_retail run configs/sample.yaml
+
+test: setup ## format, lint, types, import contracts, every test, one whole run: under 10 minutes on 2 cores
+	@tools/test.sh
+
+fast: setup ## only the tests that need no TensorFlow: seconds
+	@$(python) -m pytest -q tests/fast
+
+lint: setup ## format, lint, types, import contracts
+	@tools/lint.sh
+
+format: setup ## rewrite the code in the house's format
+	@$(python) -m ruff format . && $(python) -m ruff check --fix --quiet .
+
+docs: setup ## write the generated pages anew
+	@$(python) tools/config_reference.py > docs/config.md
+
+bench: setup ## time and memory against a bare script and a stock pipeline: half an hour
+	@$(python) benchmarks/bench.py
+
+test-deps: ## system packages that the tests need: none so far
+	@echo "nothing to install"
+
+clean: ## remove the environment and what tools left; data/ and output/ stay
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@tools/setup.sh

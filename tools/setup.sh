@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Makes .venv what uv.lock says. A second call with nothing changed returns at once.
+#
+# Finds or installs uv, chooses the platform, finds or fetches its Python, installs. Writes inside the project and uv's cache only.
+# Variables: PYTHON=3.10 names the platform instead of choosing; what uv and pip themselves read (indexes, certificates) is left alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+private="$PWD/.cache"
+uv_wanted=0.7.0   # the first that reads this lock's format
+unset VIRTUAL_ENV PYTHONHOME PYTHONPATH   # another environment's are not ours
+export UV_PROJECT_ENVIRONMENT="$PWD/.venv"
+
+main() {
+  local fingerprint
+  fingerprint=$(sha256sum uv.lock pyproject.toml tools/setup.sh | sha256sum | cut -c1-16)" $PWD ${PYTHON:-}"
+  if [ "$(cat .venv/.made_from 2>/dev/null)" = "$fingerprint" ] && .venv/bin/python -c '' 2>/dev/null; then return; fi
+  mkdir -p "$private"
+  keep_uv_cache_writable
+  find_uv
+  choose_platform
+  find_python
+  install_packages
+  printf '%s' "$fingerprint" > .venv/.made_from
+}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+stop() { say "$*"; exit 1; }
+
+# ---- uv ----
+
+keep_uv_cache_writable() {
+  if [ -n "${UV_CACHE_DIR:-}" ] || [ -n "${XDG_CACHE_HOME:-}" ]; then return; fi
+  if [ -n "${HOME:-}" ] && mkdir -p "$HOME/.cache/uv" 2>/dev/null && [ -w "$HOME/.cache/uv" ]; then return; fi
+  export UV_CACHE_DIR="$private/uv-cache"
+  say "no writable HOME: uv keeps its downloads in .cache/uv-cache"
+}
+
+find_uv() {
+  local candidate
+  for candidate in "$(command -v uv || true)" "$private/uv/bin/uv"; do
+    if [ -n "$candidate" ] && new_enough "$candidate"; then uv=$candidate; return; fi
+  done
+  say "installing uv into .cache/uv"
+  for candidate in $(pythons); do
+    rm -rf "$private/uv"
+    if install_uv_with "$candidate" && new_enough "$private/uv/bin/uv"; then uv="$private/uv/bin/uv"; return; fi
+  done
+  stop "uv could not be installed (.cache/uv.log): install uv, or a python3 with pip or venv (Debian: apt install python3-venv), run make again"
+}
+
+new_enough() {
+  local found
+  found=$("$1" --version 2>/dev/null | cut -d' ' -f2) && [ -n "$found" ] && [ "$(printf '%s\n' "$uv_wanted" "$found" | sort -V | head -1)" = "$uv_wanted" ]
+}
+
+# Whatever Python runs will do: it only carries uv's binary here. pip asks rustc for its version, and rustup's stand-in would write to HOME.
+install_uv_with() {
+  local -x RUSTUP_HOME="$private/rustup"
+  local requirement="uv>=$uv_wanted,<1" pip_options="--quiet --no-cache-dir --disable-pip-version-check"
+  {
+    { "$1" -m venv "$private/uv" && "$private/uv/bin/python" -m pip install $pip_options "$requirement"; } ||
+    { rm -rf "$private/uv" && "$1" -m pip install $pip_options --target "$private/uv" "$requirement"; } ||  # Debian without python3-venv
+    { rm -rf "$private/uv" && "$1" -m virtualenv --quiet "$private/uv" && "$private/uv/bin/python" -m pip install $pip_options "$requirement"; }
+  } >> "$private/uv.log" 2>&1
+}
+
+pythons() {
+  local name path
+  for name in python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 python $(pyenv_pythons '3.*'); do
+    path=$(command -v "$name" 2>/dev/null) || continue
+    if "$path" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then printf '%s\n' "$path"; fi   # pyenv's shims may point nowhere
+  done | awk '!seen[$0]++'
+}
+
+# ---- platform and Python ----
+
+# TFX 1.21 wants glibc 2.39 and a compiler; until it is supported here, every machine gets TFX 1.16, and with it Python 3.10.
+choose_platform() {
+  version=${PYTHON:-3.10}
+  if [ -n "${PYTHON:-}" ]; then reason="PYTHON=$PYTHON asks for it"; else reason="TFX 1.16, which runs on any glibc"; fi
+}
+
+find_python() {
+  local candidate
+  for candidate in "$("$uv" python find --system --no-project --no-python-downloads "$version" 2>/dev/null || true)" $(pyenv_pythons "$version*"); do
+    if [ -n "$candidate" ] && works "$candidate"; then python=$candidate; return; fi
+  done
+  say "Python $version is not installed: uv fetches it into .cache/python"
+  export UV_PYTHON_INSTALL_DIR="$private/python"
+  if "$uv" python install --no-bin "$version" >> "$private/uv.log" 2>&1 && python=$("$uv" python find --managed-python --no-project "$version") && works "$python"; then return; fi
+  stop "Python $version is missing and could not be fetched (.cache/uv.log): install it (pyenv install $version, or your system's package), run make again"
+}
+
+works() {
+  "$1" -c 'import ctypes, sqlite3, ssl, sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' "$(printf '%s' "$version" | cut -d. -f1,2)" 2>/dev/null
+}
+
+# Also those of a pyenv that lies in another user's home: sudo, containers and CI often leave HOME empty.
+pyenv_pythons() {
+  local root
+  {
+    printf '%s\n' "${PYENV_ROOT:-}" "${HOME:-}/.pyenv"
+    if command -v pyenv > /dev/null; then
+      pyenv root 2>/dev/null || true
+      dirname "$(dirname "$(readlink -f "$(command -v pyenv)")")"
+    fi
+  } | awk 'length && !seen[$0]++' | while read -r root; do
+    ls -d "$root"/versions/$1/bin/python3 2>/dev/null | sort -rV || true
+  done
+}
+
+# ---- packages ----
+
+install_packages() {
+  say "Python $("$python" -c 'import platform; print(platform.python_version())') ($python): $reason"
+  say "installing the locked packages into .venv: up to 1 GB to fetch, 3 GB unpacked"
+  if UV_PYTHON="$python" "$uv" sync --locked --extra tfx --quiet; then return; fi
+  command -v c++ > /dev/null || say "there is no C++ compiler here, and pyfarmhash comes as source (Debian: apt install g++)"
+  stop "uv sync failed: the lines above say why"
+}
+
+main
