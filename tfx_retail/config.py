@@ -306,7 +306,8 @@ def _leaf_faults(kind: Any, value: Any, where: str) -> Iterator[str]:
     except msgspec.ValidationError as error:
         text, _, inner = str(error).partition(" - at `$")
         where += inner.rstrip("`").replace("[...]", "")
-        yield f"{where or 'file'}: {text[0].lower() + text[1:].replace('`', '')}, got {value!r}"
+        expected = text.replace("`", "").partition(", got ")[0]
+        yield f"{where or 'file'}: {expected[0].lower() + expected[1:]}, got {value!r}"
 
 
 def _join(where: str, key: object) -> str:

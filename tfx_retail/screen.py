@@ -122,3 +122,21 @@ def _last_line(path: Path) -> dict[str, float] | None:
         return dict(json.loads(lines[-1])) if lines else None
     except (OSError, ValueError):
         return None  # not there yet, or its last line is being written
+
+
+@contextmanager
+def quiet_errors() -> Iterator[None]:
+    """Drops what C++ libraries write to file descriptor 2 while they load; Python's own standard error goes on as before."""
+    saved = os.dup(2)
+    real = os.fdopen(os.dup(saved), "w", encoding="utf-8", errors="replace")
+    null = os.open(os.devnull, os.O_WRONLY)
+    before, sys.stderr = sys.stderr, real
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        real.flush()
+        sys.stderr = before
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)

@@ -1,0 +1,132 @@
+"""The one definition of the pipeline: every runner, here and on a scheduler, takes what `build_pipeline` returns."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tfx.components import ImportSchemaGen, StatisticsGen, Trainer, Transform
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import trainer_pb2, transform_pb2
+
+from tfx_retail import lineage, preprocessing, training
+from tfx_retail.components.data_gate import DataGate
+from tfx_retail.components.evaluator import SkuEvaluator
+from tfx_retail.components.example_gen import ShelfExampleGen
+from tfx_retail.components.infra_check import InfraCheck
+from tfx_retail.components.labels import RetailLabels
+from tfx_retail.components.model_card import ModelCard
+from tfx_retail.components.predictions import SkuPredictions
+from tfx_retail.components.pusher import RetailPusher
+from tfx_retail.components.schema import DraftSchemaGen, ImageBlindValidator, statistics_options
+from tfx_retail.components.verdict import SkuVerdict
+from tfx_retail.config import Config
+from tfx_retail.digests import code_digest, text_digest
+from tfx_retail.inputs import RunInputs, model_dir, training_view, workspace
+
+TRAINER = "Trainer"
+_IN_PROCESS = ("--runner=DirectRunner",)
+
+
+def build_pipeline(config: Config, inputs: RunInputs) -> Pipeline:
+    """Returns the TFX pipeline of a configuration, from photos to a pushed version."""
+    place = workspace(config)
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(place.nodes),
+        components=_nodes(config, inputs),
+        enable_cache=config.cache,
+        metadata_connection_config=lineage.sqlite_config(place.metadata),
+        beam_pipeline_args=list(config.beam.args),
+    )
+
+
+def checkpoint_folder(config: Config, inputs: RunInputs) -> Path:
+    """Returns where the Trainer keeps its state: one place for one combination of settings, data, labels and code."""
+    settings = msgspec.json.encode((training_view(config), config.split))
+    digest = text_digest(settings, inputs.data_digest, inputs.labels.name, inputs.catalog.name, code_digest(training.__name__))
+    return workspace(config).checkpoints / digest
+
+
+def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
+    data = _data_nodes(config, inputs)
+    examples, gate, labels = data["ExampleGen"], data["DataGate"], data["Labels"]
+    schema = data.get("ImportSchemaGen") or data["SchemaGen"]
+    transform = _transform(config, inputs, examples, schema)
+    transform.add_upstream_nodes([gate, labels])
+    trainer = _trainer(config, inputs, examples, transform)
+    return [*data.values(), transform, trainer, *_judging_nodes(config, inputs, examples, gate, labels, trainer)]
+
+
+def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
+    examples = ShelfExampleGen(
+        data=_json(config.data),
+        split=_json(config.split),
+        catalog=str(inputs.catalog),
+        label_map=str(inputs.label_map or ""),
+        data_digest=inputs.data_digest,
+        code_digest=code_digest("tfx_retail.components.example_gen"),
+        shards=config.beam.shards,
+        failure_dir=str(workspace(config).root),
+    ).with_id("ExampleGen")
+    statistics = StatisticsGen(examples=examples.outputs["examples"], stats_options=statistics_options())
+    if inputs.schema:
+        schema = ImportSchemaGen(schema_file=str(inputs.schema))
+    else:
+        schema = DraftSchemaGen(statistics=statistics.outputs["statistics"]).with_id("SchemaGen")
+    validator = ImageBlindValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]).with_id("ExampleValidator")
+    gate = DataGate(
+        anomalies=validator.outputs["anomalies"],
+        report=examples.outputs["report"],
+        on_anomalies=config.data.on_anomalies,
+        reviewed=int(inputs.schema is not None),
+        code=code_digest("tfx_retail.components.data_gate"),
+    )
+    labels = RetailLabels(
+        labels_file=str(inputs.labels), catalog_file=str(inputs.catalog), code=code_digest("tfx_retail.components.labels")
+    ).with_id("Labels")
+    nodes = (examples, statistics, schema, validator, gate, labels)
+    return {node.id: node for node in nodes}
+
+
+def _transform(config: Config, inputs: RunInputs, examples: Any, schema: Any) -> Transform:
+    return Transform(
+        examples=examples.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn=f"{preprocessing.__name__}.{preprocessing.preprocessing_fn.__name__}",
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"]),
+        custom_config={"labels": str(inputs.labels), "code_digest": code_digest(preprocessing.__name__)},
+        materialize=False,  # images stay where they are: Trainer reads the examples and applies the graph
+        disable_statistics=True,  # StatisticsGen has them
+    )
+
+
+def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: Transform) -> Trainer:
+    checkpoints = checkpoint_folder(config, inputs)
+    return Trainer(
+        run_fn=f"{training.__name__}.{training.run_fn.__name__}",
+        examples=examples.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
+        custom_config={
+            "config": _json(training_view(config)),
+            "labels": str(inputs.labels),
+            "catalog": str(inputs.catalog),
+            "checkpoints": str(checkpoints),
+            "progress": str(checkpoints / "progress.jsonl"),
+            "code_digest": code_digest(training.__name__),
+        },
+    ).with_id(TRAINER)
+
+
+def _judging_nodes(config: Config, inputs: RunInputs, examples: Any, gate: Any, labels: Any, trainer: Any) -> list[BaseNode]:
+    raise NotImplementedError
+
+
+def _json(section: object) -> str:
+    return msgspec.json.encode(section).decode()
+
+
+__all__ = ["BeamExecutorSpec", "build_pipeline"]

@@ -1,0 +1,130 @@
+"""The facts of runs and versions in words, from the files that the nodes left; values in, text out."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tfx_retail import inputs, versions
+from tfx_retail.config import Config
+from tfx_retail.runs import RunFacts, Workspace, find_run, list_runs
+
+_SIGNATURES = ("serving_default", "predict_sized")
+_METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss")
+
+
+def ending(config: Config, facts: RunFacts) -> str:
+    """Returns what a person reads when a run is over: verdict, numbers, version, paths, next step."""
+    place = inputs.workspace(config)
+    lines = [_headline(facts), *_metrics(facts), *_verdict(facts), *_paths(config, place, facts), f"next      {_next_step(config, facts)}"]
+    return "\n" + "\n".join(lines)
+
+
+def run_report(config: Config, run_id: str | None) -> str:
+    """Returns the facts of one run, the latest if `run_id` is None.
+
+    Raises:
+      RunError: there is no such run.
+    """
+    place = inputs.workspace(config)
+    facts = find_run(place, run_id)
+    digests = f"digests   config {facts.config_digest}, data {facts.data_digest}, code {facts.code_digest}"
+    head = [f"{facts.pipeline}, run {facts.run_id}, started {facts.started}", digests, ""]
+    return "\n".join([*head, *_node_lines(facts), ending(config, facts)])
+
+
+def runs_table(config: Config) -> str:
+    """Returns all runs of a pipeline, newest first, each with what its nodes did."""
+    runs = list_runs(inputs.workspace(config))
+    if not runs:
+        return f"no run yet in {_short(inputs.workspace(config).root)}"
+    blocks = ["\n".join([_run_line(run), *_node_lines(run)]) for run in reversed(runs)]
+    return "\n\n".join(blocks)
+
+
+def versions_table(config: Config) -> str:
+    """Returns the pushed versions, newest first; the first one is what TensorFlow Serving takes."""
+    pushed = versions.list_versions(inputs.model_dir(config))
+    if not pushed:
+        return f"no version yet in {_short(inputs.model_dir(config))}"
+    return "\n".join(_version_line(version) for version in reversed(pushed))
+
+
+def _headline(facts: RunFacts) -> str:
+    what = {
+        "blessed": f"blessed and pushed as version {facts.version}",
+        "not blessed": "not blessed, nothing was pushed",
+        "done": "done, as far as was asked for",
+        "interrupted": "interrupted; the next run goes on from here",
+        "failed": "failed",
+        "running": "still running",
+    }[facts.state]
+    failed = next((node for node in facts.nodes if node.state == "failed"), None)
+    where = f" in {failed.node}: {failed.error}" if failed else ""
+    return f"{what}{where}  ({facts.seconds:.0f} s)"
+
+
+def _metrics(facts: RunFacts) -> Iterable[str]:
+    evaluation = _read(facts, "Evaluator", "evaluation", "evaluation.json")
+    for signature in _SIGNATURES if evaluation else ():
+        overall = evaluation[signature]["overall"]
+        numbers = ", ".join(f"{name.replace('_', ' ')} {overall[name]:.3f}" for name in _METRICS if overall.get(name) is not None)
+        yield f"{signature:<16}{numbers}  ({overall['examples']:,} examples of eval)"
+
+
+def _verdict(facts: RunFacts) -> Iterable[str]:
+    verdict = _read(facts, "Verdict", "verdict", "verdict.json")
+    for rule in verdict["rules"] if verdict else ():
+        yield f"{rule['result']:<10}{rule['text']}"
+    for note in verdict.get("notes", ()) if verdict else ():
+        yield f"note      {note}"
+
+
+def _paths(config: Config, place: Workspace, facts: RunFacts) -> Iterable[str]:
+    if facts.version is not None:
+        yield f"version   {_short(inputs.model_dir(config) / str(facts.version))}"
+    yield f"run       {_short(place.run(facts.run_id))}"
+    yield f"log       {_short(place.run(facts.run_id) / 'run.log')}"
+
+
+def _next_step(config: Config, facts: RunFacts) -> str:
+    if facts.state == "blessed":
+        return f"tfx-retail predict {_short(inputs.model_dir(config) / str(facts.version))} IMAGE"
+    if facts.state == "not blessed":
+        return "read the rules that failed above; more data, more training, or other thresholds in verdict.rules"
+    if facts.state == "failed":
+        return "mend the cause and run again: finished nodes are taken from the cache"
+    return "run again; finished nodes are taken from the cache"
+
+
+def _run_line(run: RunFacts) -> str:
+    version = f", version {run.version}" if run.version is not None else ""
+    return f"{run.run_id}  {run.state}{version}, {run.seconds:.0f} s"
+
+
+def _node_lines(run: RunFacts) -> list[str]:
+    lines = []
+    for node in run.nodes:
+        said = " · ".join(part for part in (node.summary, node.why, node.error.partition("\n")[0]) if part)
+        lines.append(f"  {node.node:<17}{node.state:<12}{node.seconds:7.1f} s  {said}".rstrip())
+    return lines
+
+
+def _version_line(version: versions.Version) -> str:
+    manifest = version.manifest
+    origin = f", rollback of {manifest.rollback_of}" if manifest.rollback_of else ""
+    return f"{version.number:>6}  {manifest.time}  run {manifest.run_id}{origin}  {_short(version.path)}"
+
+
+def _read(facts: RunFacts, node: str, key: str, name: str) -> Any:
+    folder = facts.output(node, key)
+    file = folder / name if folder else None
+    return msgspec.json.decode(file.read_bytes()) if file and file.is_file() else None
+
+
+def _short(path: Path) -> str:
+    """Returns a path relative to the working folder where it lies below it."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
