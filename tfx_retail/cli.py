@@ -175,7 +175,7 @@ def gc(config: Path, keep: int, dry_run: bool) -> int:
 
 
 def _load(path: Path, overrides: tuple[str, ...] = ()) -> Any:
-    from tfx_retail.config import ConfigError, load
+    from tfx_retail.config_file import ConfigError, load
 
     try:
         return load(path, tuple(overrides))

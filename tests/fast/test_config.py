@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfx_retail import config
+from tfx_retail import config, config_file
 
 GOOD = """
 name: shop
@@ -24,19 +24,19 @@ def write(folder: Path, text: str) -> Path:
 
 def faults(folder: Path, text: str, *overrides: str) -> list[str]:
     path = write(folder, text)
-    with pytest.raises(config.ConfigError) as caught:
-        config.load(path, overrides)
+    with pytest.raises(config_file.ConfigError) as caught:
+        config_file.load(path, overrides)
     return [fault.removeprefix(f"{path}: ") for fault in caught.value.faults]
 
 
 def test_paths_are_relative_to_the_file_and_not_to_the_working_folder(tmp_path: Path) -> None:
-    loaded = config.load(write(tmp_path, GOOD))
+    loaded = config_file.load(write(tmp_path, GOOD))
     assert loaded.data.path == str(tmp_path / "photos")
     assert loaded.data.schema == str(tmp_path.parent / "schema" / "shop" / "schema.pbtxt")
 
 
 def test_what_is_not_named_has_its_default(tmp_path: Path) -> None:
-    loaded = config.load(write(tmp_path, GOOD))
+    loaded = config_file.load(write(tmp_path, GOOD))
     assert loaded.split.shares == {"train": 0.7, "validation": 0.1, "calibration": 0.1, "eval": 0.1}
     assert loaded.cache is True
 
@@ -61,10 +61,10 @@ def test_a_rule_needs_one_bound(tmp_path: Path) -> None:
 
 
 def test_an_override_is_checked_as_the_file_is(tmp_path: Path) -> None:
-    assert config.load(write(tmp_path, GOOD), ("train.epochs=3", "split.by=store")).train.epochs == 3
+    assert config_file.load(write(tmp_path, GOOD), ("train.epochs=3", "split.by=store")).train.epochs == 3
     assert faults(tmp_path, GOOD, "train.epochs=many") == ["train.epochs: expected int, got 'many'"]
-    with pytest.raises(config.ConfigError, match="expected KEY=VALUE"):
-        config.load(write(tmp_path, GOOD), ("train.epochs",))
+    with pytest.raises(config_file.ConfigError, match="expected KEY=VALUE"):
+        config_file.load(write(tmp_path, GOOD), ("train.epochs",))
 
 
 @pytest.mark.parametrize(
@@ -98,5 +98,5 @@ def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(config.ConfigError, match=r"nowhere\.yaml: no such file"):
-        config.load(tmp_path / "nowhere.yaml")
+    with pytest.raises(config_file.ConfigError, match=r"nowhere\.yaml: no such file"):
+        config_file.load(tmp_path / "nowhere.yaml")

@@ -1,0 +1,157 @@
+"""Reads a configuration file: checked whole, every fault named, paths made absolute."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import msgspec
+import yaml
+
+from tfx_retail.config import Config, Section
+from tfx_retail.errors import UserError
+from tfx_retail.features import ROLES
+
+
+class ConfigError(UserError):
+    """The configuration cannot be used; `faults` has one line for each thing that is wrong."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
+    """Returns the checked configuration, its paths made absolute.
+
+    Args:
+      overrides: `section.key=value` texts, the value in YAML, applied over the file.
+
+    Raises:
+      ConfigError: with every fault found, each as `<file>: <key>: <what is wrong>`.
+    """
+    tree = _read_yaml(path)
+    for override in overrides:
+        _apply(tree, override)
+    faults = [f"{path}: {fault}" for fault in _faults(Config, tree, "")]
+    if faults:
+        raise ConfigError(faults)
+    config = _absolute(msgspec.convert(tree, Config), path.resolve().parent)
+    contradictions = [f"{path}: {fault}" for fault in _contradictions(config)]
+    if contradictions:
+        raise ConfigError(contradictions)
+    return config
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError([f"{path}: no such file"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {error}"]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
+    if not isinstance(tree, dict):
+        raise ConfigError([f"{path}: expected keys like `name:` and `data:`, got {type(tree).__name__}"])
+    return tree
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError([f"--set {override}: expected KEY=VALUE, say train.epochs=3"])
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        node = tree.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise ConfigError([f"--set {override}: {parent} is not a section"])
+        tree = node
+    tree[leaf] = yaml.safe_load(text)
+
+
+def _faults(kind: Any, value: Any, where: str) -> Iterator[str]:
+    """Yields one line for each fault below `where`; msgspec alone stops at the first."""
+    section = _section_of(kind)
+    if section is None or not isinstance(value, dict):
+        yield from _leaf_faults(kind, value, where)
+        return
+    fields = {field.encode_name: field for field in msgspec.structs.fields(section)}
+    found = 0
+    for key in value:
+        if key not in fields:
+            found += 1
+            yield f"{_join(where, key)}: unknown key; allowed here: {', '.join(fields)}"
+    for name, field in fields.items():
+        if name in value:
+            for fault in _faults(field.type, value[name], _join(where, name)):
+                found += 1
+                yield fault
+        elif field.required:
+            found += 1
+            yield f"{_join(where, name)}: is missing"
+    if not found:  # what only the whole section can tell
+        yield from _leaf_faults(section, value, where)
+
+
+def _section_of(kind: Any) -> type[Section] | None:
+    candidates = [kind, *get_args(kind)] if get_origin(kind) is not dict else []
+    for candidate in candidates:
+        if isinstance(candidate, type) and issubclass(candidate, Section):
+            return candidate
+    return None
+
+
+def _leaf_faults(kind: Any, value: Any, where: str) -> Iterator[str]:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        text, _, inner = str(error).partition(" - at `$")
+        where += inner.rstrip("`").replace("[...]", "")
+        expected = text.replace("`", "").partition(", got ")[0]
+        yield f"{where or 'file'}: {expected[0].lower() + expected[1:]}, got {value!r}"
+
+
+def _join(where: str, key: object) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _absolute(config: Config, folder: Path) -> Config:
+    def resolve(text: str) -> str:
+        return str((folder / text).resolve())
+
+    replace = msgspec.structs.replace
+    data = config.data
+    weights = config.model.weights
+    return replace(
+        config,
+        root=resolve(config.root),
+        catalog=replace(config.catalog, path=resolve(config.catalog.path)),
+        serving=replace(config.serving, dir=resolve(config.serving.dir)),
+        model=replace(config.model, weights=weights if weights in ("none", "imagenet") else resolve(weights)),
+        data=replace(
+            data,
+            path=resolve(data.path),
+            label_map=data.label_map and resolve(data.label_map),
+            schema=resolve(data.schema or f"../schema/{config.name}/schema.pbtxt"),
+        ),
+    )
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    split, data = config.split, config.data
+    if split.by != "given":
+        missing = [role for role in ROLES if not split.shares.get(role)]  # type: ignore[call-overload]
+        if missing:
+            yield f"split.shares: no share for {', '.join(missing)}; all four roles need one"
+        elif abs(sum(split.shares.values()) - 1.0) > 1e-6:
+            yield f"split.shares: they add up to {sum(split.shares.values()):g}, expected 1"
+        if split.carve:
+            yield "split.carve: only for split.by: given"
+    elif sum(split.carve.values()) >= 1.0:
+        yield f"split.carve: takes {sum(split.carve.values()):g} of train, expected less than 1"
+    if data.format == "manifest" and not data.manifests:
+        yield "data.manifests: format manifest needs at least one"
+    if data.format == "idx" and not data.idx_files:
+        yield "data.idx_files: format idx needs at least one pair of files"
+    if config.train.max_steps == 0 and config.train.warmup_epochs >= config.train.epochs:
+        yield f"train.warmup_epochs: {config.train.warmup_epochs:g} is not less than train.epochs ({config.train.epochs})"
