@@ -17,7 +17,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of the file: unknown keys are refused."""
 
 
-class CatalogConfig(_Section, frozen=True):
+class CatalogConfig(Section, frozen=True):
     """The product catalogue."""
 
     path: Annotated[str, Meta(description="the catalogue file")]
@@ -27,7 +27,7 @@ class CatalogConfig(_Section, frozen=True):
     ] = "csv"
 
 
-class SampleConfig(_Section, frozen=True):
+class SampleConfig(Section, frozen=True):
     """Sample data to draw when `data.path` does not exist yet."""
 
     photos: Annotated[int, Meta(ge=1, description="shelf photos to draw")]
@@ -35,7 +35,7 @@ class SampleConfig(_Section, frozen=True):
     seed: Annotated[int, Meta(ge=0, description="same seed, same bytes")] = 1
 
 
-class Manifest(_Section, frozen=True):
+class Manifest(Section, frozen=True):
     """One list of photos or boxes, a row each."""
 
     path: Annotated[str, Meta(description="CSV file, relative to `data.path`")]
@@ -43,7 +43,7 @@ class Manifest(_Section, frozen=True):
     columns: Annotated[tuple[str, ...], Meta(description="names of the columns where the file has no header row; `_` skips one")] = ()
 
 
-class DataConfig(_Section, frozen=True):
+class DataConfig(Section, frozen=True):
     """Where the labelled photos are, how they are read, and how much may be wrong with them."""
 
     path: Annotated[str, Meta(description="root folder of the data; a path that climbs out of it is refused")]
@@ -79,7 +79,7 @@ class DataConfig(_Section, frozen=True):
     sample: SampleConfig | None = None
 
 
-class SplitConfig(_Section, frozen=True):
+class SplitConfig(Section, frozen=True):
     """Who trains, stops, calibrates and judges. The unit is never the crop."""
 
     by: Annotated[
@@ -98,7 +98,7 @@ class SplitConfig(_Section, frozen=True):
     seed: Annotated[int, Meta(ge=0, description="seed of the hash that orders the units")] = 1
 
 
-class ModelConfig(_Section, frozen=True):
+class ModelConfig(Section, frozen=True):
     """The network."""
 
     backbone: Annotated[str, Meta(description="`compact`, or a network of keras.applications, say `EfficientNetV2B0`")] = "compact"
@@ -110,7 +110,7 @@ class ModelConfig(_Section, frozen=True):
     dropout: Annotated[Share, Meta(description="dropped share of the last features in training")] = 0.2
 
 
-class AugmentConfig(_Section, frozen=True):
+class AugmentConfig(Section, frozen=True):
     """Random changes of training images; 0 or false turns one off."""
 
     flip: Annotated[bool, Meta(description="mirror left and right")] = False
@@ -125,7 +125,7 @@ class AugmentConfig(_Section, frozen=True):
     mixup: Annotated[float, Meta(ge=0.0, description="alpha of mixup's Beta distribution")] = 0.0
 
 
-class TrainConfig(_Section, frozen=True):
+class TrainConfig(Section, frozen=True):
     """How the network is fitted."""
 
     epochs: Annotated[int, Meta(ge=1, description="passes over the train split, at most")] = 30
@@ -151,7 +151,7 @@ class TrainConfig(_Section, frozen=True):
     augment: AugmentConfig = AugmentConfig()
 
 
-class ServingConfig(_Section, frozen=True):
+class ServingConfig(Section, frozen=True):
     """What the pushed model says of itself."""
 
     dir: Annotated[str, Meta(description="model folder; versions lie in <dir>/<name>/<version>")]
@@ -159,7 +159,7 @@ class ServingConfig(_Section, frozen=True):
     family_accept_above: Annotated[Share, Meta(description="`family_accepted` where the family's confidence is at least this")] = 0.5
 
 
-class Rule(_Section, frozen=True):
+class Rule(Section, frozen=True):
     """One condition of the blessing: a metric on the eval role has to reach a value."""
 
     metric: Annotated[
@@ -175,21 +175,21 @@ class Rule(_Section, frozen=True):
             raise ValueError("give exactly one of at_least and at_most")
 
 
-class VerdictConfig(_Section, frozen=True):
+class VerdictConfig(Section, frozen=True):
     """What blesses a model."""
 
     rules: Annotated[tuple[Rule, ...], Meta(min_length=1, description="all have to hold")]
     min_examples: Annotated[int, Meta(ge=1, description="crops in eval below which nothing is blessed")] = 30
 
 
-class BeamConfig(_Section, frozen=True):
+class BeamConfig(Section, frozen=True):
     """How the data nodes run."""
 
     args: Annotated[tuple[str, ...], Meta(description="Beam's own arguments; empty: in process")] = ()
     shards: Annotated[int, Meta(ge=0, description="files a split is written in; 0: one for each 2,000 photos or so")] = 0
 
 
-class Config(_Section, frozen=True):
+class Config(Section, frozen=True):
     """One pipeline."""
 
     name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,62}$", description="the pipeline's and the model's name")]
