@@ -16,6 +16,10 @@ class DataError(UserError):
     """The data cannot be used. The message says where, what was found, what is allowed and what to do."""
 
 
+class Fault(Exception):
+    """One photo or one box cannot be used; the text is the reason. Caught where its Rejection is made."""
+
+
 class Box(Struct, frozen=True):
     """A rectangle in pixels of the upright photo: 0-based, half-open."""
 
@@ -54,7 +58,7 @@ class Item(Struct, frozen=True):
     split: Role | None = None  # the role that a list gives it
 
 
-class Annotation(Struct, frozen=True):
+class Annotation(Struct, frozen=True, omit_defaults=True):
     """One labelled product on a photo; `box` None is the whole photo."""
 
     label: str
@@ -63,9 +67,18 @@ class Annotation(Struct, frozen=True):
     truncated: bool = False
     occluded: bool = False
     difficult: bool = False
+    part: str = ""  # where in the photo's source file, say `object 3`
 
 
-class Photo(Struct, frozen=True):
+class Rejection(Struct, frozen=True):
+    """A file, box or row that is not used, and why."""
+
+    path: str  # relative to the root; `a.xml: object 3` for a part of a file
+    reason: str
+    kind: Literal["photo", "box"] = "photo"
+
+
+class Photo(Struct, frozen=True, omit_defaults=True):
     """One photo as its file has it, with what is annotated on it. Nothing has been decoded."""
 
     photo_id: str  # unique in the data set and stable: the path of the image below the root, or <file>#<number>
@@ -80,15 +93,7 @@ class Photo(Struct, frozen=True):
     source: Source = "shelf"
     annotator: str = ""
     split: Role | None = None
-    faults: tuple["Rejection", ...] = ()  # annotations of this photo that the reader refused
-
-
-class Rejection(Struct, frozen=True):
-    """A file, box or row that is not used, and why."""
-
-    path: str  # relative to the root; `a.xml: object 3` for a part of a file
-    reason: str
-    kind: Literal["photo", "box"] = "photo"
+    faults: tuple[Rejection, ...] = ()  # annotations of this photo that the reader refused
 
 
 class Record(Struct, frozen=True):
