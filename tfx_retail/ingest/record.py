@@ -8,7 +8,6 @@ from msgspec import Struct
 from tfx_retail.config import DataConfig, Role
 from tfx_retail.errors import UserError
 
-RESERVED_LABELS = ("gap", "unknown", "other_brand", "ignore")
 Source = Literal["shelf", "packshot", "synthetic"]
 
 
