@@ -205,7 +205,3 @@ def _guarded(act: Callable[[], int]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
-
-
-if __name__ == "__main__":
-    main()

@@ -14,4 +14,4 @@ class RunError(UserError):
 
 
 _TFX = "install the package with its extra: pip install 'tfx-retail[tfx]'"
-EXTRA_HINT = {name: _TFX for name in ("tensorflow", "tfx", "apache_beam", "ml_metadata", "keras", "tensorflow_model_analysis")}
+EXTRA_HINT = dict.fromkeys(("tensorflow", "tfx", "apache_beam", "ml_metadata", "keras", "tensorflow_model_analysis"), _TFX)

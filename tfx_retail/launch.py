@@ -117,4 +117,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _is_disk_full(error: BaseException) -> bool:
     text = str(error).lower()
     return getattr(error, "errno", None) == 28 or "no space left on device" in text or "disk is full" in text
-

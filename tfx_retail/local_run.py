@@ -1,17 +1,18 @@
 """The command `run` on this machine: everything around the pipeline that needs no TensorFlow."""
 
+import os
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+import click
 import msgspec
 from rich.console import Console
 
 from tfx_retail import inputs, report
 from tfx_retail.config import Config
 from tfx_retail.digests import code_digest
-from tfx_retail.errors import RunError
-from tfx_retail.runs import RunFacts, Workspace, exclusive, new_run_id, write_atomically, write_run
+from tfx_retail.runs import RunFacts, exclusive, new_run_id, write_atomically, write_run
 from tfx_retail.sample import make
 from tfx_retail.screen import Board, quiet
 
@@ -26,7 +27,7 @@ def run(config: Config, config_path: Path, *, to_node: str | None, verbose: bool
     """
     place = inputs.workspace(config)
     _draw_sample(config)
-    with exclusive(place, lambda pid: print(f"another run of this pipeline is under way (process {pid}); waiting for it to end")):
+    with exclusive(place, lambda pid: click.echo(f"another run of this pipeline is under way (process {pid}); waiting for it to end")):
         given = inputs.prepare(config)
         facts = _new_facts(config, given)
         write_atomically(place.run(facts.run_id) / "config.yaml", config_path.read_bytes())
@@ -43,7 +44,7 @@ def _run_loudly(config: Config, given: inputs.RunInputs, facts: RunFacts, consol
     with Board(console) as board:
         board.start("starting")
         begun = time.monotonic()
-        from tfx_retail import launch, local_runner  # TensorFlow and TFX take seconds to load, and their noise is already going to the log
+        from tfx_retail import launch, local_runner  # noqa: PLC0415  # loads TensorFlow, whose noise goes to the log by now
 
         console.print(f"  TensorFlow and TFX loaded in {time.monotonic() - begun:.1f} s", style="dim")
         try:
@@ -55,8 +56,6 @@ def _run_loudly(config: Config, given: inputs.RunInputs, facts: RunFacts, consol
 
 
 def _new_facts(config: Config, given: inputs.RunInputs) -> RunFacts:
-    import os
-
     now = datetime.now(timezone.utc)
     return RunFacts(
         run_id=new_run_id(now),
@@ -75,7 +74,5 @@ def _draw_sample(config: Config) -> None:
     wanted, folder = config.data.sample, Path(config.data.path)
     if wanted is None or folder.exists():
         return
-    print(f"{folder} is not there: drawing {wanted.photos} shelf photos of {wanted.skus} products")
+    click.echo(f"{folder} is not there: drawing {wanted.photos} shelf photos of {wanted.skus} products")
     make(folder, photos=wanted.photos, skus=wanted.skus, seed=wanted.seed)
-
-

@@ -12,18 +12,12 @@ from tfx.proto import trainer_pb2, transform_pb2
 
 from tfx_retail import lineage, preprocessing, training
 from tfx_retail.components.data_gate import DataGate
-from tfx_retail.components.evaluator import SkuEvaluator
 from tfx_retail.components.example_gen import ShelfExampleGen
-from tfx_retail.components.infra_check import InfraCheck
 from tfx_retail.components.labels import RetailLabels
-from tfx_retail.components.model_card import ModelCard
-from tfx_retail.components.predictions import SkuPredictions
-from tfx_retail.components.pusher import RetailPusher
 from tfx_retail.components.schema import DraftSchemaGen, ImageBlindValidator, statistics_options
-from tfx_retail.components.verdict import SkuVerdict
 from tfx_retail.config import Config
 from tfx_retail.digests import code_digest, text_digest
-from tfx_retail.inputs import RunInputs, model_dir, training_view, workspace
+from tfx_retail.inputs import RunInputs, training_view, workspace
 
 TRAINER = "Trainer"
 _IN_PROCESS = ("--runner=DirectRunner",)
@@ -75,7 +69,9 @@ def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
         schema = ImportSchemaGen(schema_file=str(inputs.schema))
     else:
         schema = DraftSchemaGen(statistics=statistics.outputs["statistics"]).with_id("SchemaGen")
-    validator = ImageBlindValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]).with_id("ExampleValidator")
+    validator = ImageBlindValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]).with_id(
+        "ExampleValidator"
+    )
     gate = DataGate(
         anomalies=validator.outputs["anomalies"],
         report=examples.outputs["report"],

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import numpy as np
 from rich.console import Console
@@ -40,7 +41,10 @@ def main(
     crops, bad = _crops(paths, boxes, height_mm, width_mm, settings)
     answers = _answers(folder, crops) if crops else []
     rows = [*answers, *({"image": name, "reason": "bad_image", "detail": detail, "accepted": False} for name, detail in bad)]
-    _print_json(rows) if as_json else _print_table(rows)
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(rows)
     return 1 if bad or any(row["reason"] == "bad_image" for row in rows) else 0
 
 
@@ -68,7 +72,7 @@ def _photo(path: Path, boxes: Path | None, settings: DataConfig) -> Photo:
         raise UserError(f"{path}: no such image")
     annotations: tuple[Annotation, ...] = (Annotation(label="?"),)
     if boxes is not None:
-        annotations = voc.read_boxes(boxes, settings)
+        annotations = voc.annotations(boxes, settings.voc_origin)
         if not annotations:
             raise UserError(f"{boxes}: no box in it")
     return Photo(photo_id=str(path), image=path.read_bytes(), annotations=annotations, source_file=str(path))
@@ -101,7 +105,7 @@ def _plain(value: Any) -> Any:
 
 def _print_json(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        print(json.dumps(row, ensure_ascii=False))
+        click.echo(json.dumps(row, ensure_ascii=False))
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
@@ -115,5 +119,3 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         family = f"{row['family']} {row['family_confidence']:.2f}"
         table.add_row(row["image"], row["sku"], f"{row['confidence']:.3f}", "yes" if row["accepted"] else "no", family, row["reason"])
     Console(highlight=False).print(table)
-
-

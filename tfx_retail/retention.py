@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+import click
 from msgspec import Struct
 
 from tfx_retail import inputs, versions
@@ -26,9 +27,9 @@ def collect(config: Config, *, keep: int, dry_run: bool) -> str:
     The served version, the one that it was compared with and the runs that made them stay whatever `keep` says.
     """
     place = inputs.workspace(config)
-    with exclusive(place, lambda pid: print(f"a run is under way (process {pid}); waiting for it to end")):
+    with exclusive(place, lambda pid: click.echo(f"a run is under way (process {pid}); waiting for it to end")):
         plan = _plan(config, place, keep)
-        size = sum(_size(folder) for folder in plan.folders)
+        size = sum(_size(folder) for folder in [*plan.folders, *(version.path for version in plan.versions)])
         if not dry_run:
             _carry_out(place, plan)
     verb = "would remove" if dry_run else "removed"
@@ -47,7 +48,6 @@ def _plan(config: Config, place: Workspace, keep: int) -> _Plan:
     outputs = {folder for run in kept for node in run.nodes for folder in node.outputs.values()}
     folders = [
         *(place.run(run) for run in old_runs),
-        *(version.path for version in old_versions),
         *_unused_outputs(place, outputs),
         *_unused_files(place, kept),
     ]
@@ -82,6 +82,8 @@ def _carry_out(place: Workspace, plan: _Plan) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         else:
             folder.unlink(missing_ok=True)
+    for version in plan.versions:
+        versions.remove(version)
 
 
 def _remove_rows(database: Path, runs: list[str], kept_outputs: set[str]) -> None:
@@ -90,7 +92,8 @@ def _remove_rows(database: Path, runs: list[str], kept_outputs: set[str]) -> Non
     with closing(sqlite3.connect(database)) as connection, connection:
         executions = _executions_of(connection, runs) - _makers_of(connection, kept_outputs)
         gone = {row for row, uri in connection.execute("SELECT id, uri FROM Artifact") if uri not in kept_outputs}
-        produced = {artifact for artifact, execution in connection.execute("SELECT artifact_id, execution_id FROM Event") if execution in executions}
+        links = connection.execute("SELECT artifact_id, execution_id FROM Event")
+        produced = {artifact for artifact, execution in links if execution in executions}
         for table, column in (("ExecutionProperty", "execution_id"), ("Association", "execution_id"), ("Execution", "id")):
             _delete(connection, table, column, executions)
         for table, column in (("ArtifactProperty", "artifact_id"), ("Attribution", "artifact_id"), ("Artifact", "id")):

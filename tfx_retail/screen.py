@@ -57,7 +57,8 @@ class Board:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render) if console.is_terminal else None
+        live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
+        self._live = live if console.is_terminal else None
         self._node = ""
         self._since = 0.0
         self._progress: Path | None = None

@@ -1,0 +1,232 @@
+"""The whole pipeline through the command line, on drawn shelves: what a user does, in the order in which it is done."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+CONFIG = """
+name: shop
+root: output
+catalog: {path: data/catalog.csv}
+data:
+  path: data
+  format: voc
+  photo_facts: photos.csv
+  schema: schema.pbtxt
+  sample: {photos: 60, skus: 12, seed: 3}
+model: {image_size: 32, width: 8, blocks: [1, 1], embedding_dim: 16}
+train: {epochs: 3, warmup_epochs: 0.5, batch_size: 32, early_stopping_epochs: 0}
+serving: {dir: served}
+verdict:
+  min_examples: 10
+  rules:
+    - {metric: family_accuracy, at_least: 0.05}
+"""
+
+
+class Shop:
+    """A folder with a pipeline, driven through the command line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "shop.yaml"
+        self.config.write_text(CONFIG, encoding="utf-8")
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "tfx_retail", *words]
+
+    def call(self, *words: str, code: int = 0) -> str:
+        done = subprocess.run(self.command(*words), cwd=self.folder, capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log()[-4000:]}"
+        return done.stdout + done.stderr
+
+    def run(self, *words: str, code: int = 0) -> dict[str, Any]:
+        self.text = self.call("run", "shop.yaml", *words, code=code)
+        return self.facts()
+
+    def facts(self) -> dict[str, Any]:
+        return dict(json.loads(self.run_folders()[-1].joinpath("run.json").read_text()))
+
+    def run_folders(self) -> list[Path]:
+        return sorted((self.folder / "output" / "shop" / "runs").glob("*"))
+
+    def log(self) -> str:
+        folders = self.run_folders()
+        log = folders[-1] / "run.log" if folders else None
+        return log.read_text(errors="replace") if log and log.is_file() else ""
+
+    def states(self) -> dict[str, str]:
+        return {node["node"]: node["state"] for node in self.facts()["nodes"]}
+
+    def kill_in(self, node: str, *words: str, after_s: float = 0.0) -> None:
+        """Starts a run and kills it with SIGKILL while `node` is at work."""
+        before = len(self.run_folders())
+        with subprocess.Popen(self.command("run", "shop.yaml", *words), cwd=self.folder, stdout=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + 300
+            while not self._is_running(before, node):
+                assert process.poll() is None and time.monotonic() < deadline, f"{node} was not seen running\n{self.log()[-3000:]}"
+                time.sleep(0.02)
+            time.sleep(after_s)
+            os.kill(process.pid, signal.SIGKILL)
+
+    def _is_running(self, before: int, node: str) -> bool:
+        folders = self.run_folders()
+        file = folders[-1] / "run.json" if len(folders) > before else None
+        if file is None or not file.is_file():
+            return False
+        return any(item["node"] == node and item["state"] == "running" for item in json.loads(file.read_text())["nodes"])
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return Shop(tmp_path_factory.mktemp("shop"))
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_and_the_run_ends_with_a_pushed_version(shop: Shop) -> None:
+    shop.kill_in("Trainer", "--set", "train.epochs=40", after_s=12.0)
+    facts = shop.run("--set", "train.epochs=40")
+    assert facts["state"] == "blessed" and facts["version"] == 1
+    states = shop.states()
+    assert states["ExampleGen"] == states["Transform"] == "cached"
+    assert states["Trainer"] == states["Pusher"] == "ran"
+    trainer = next(node for node in facts["nodes"] if node["node"] == "Trainer")
+    assert "40 epochs" in trainer["summary"]
+    assert "resumed after epoch" in trainer["summary"]
+
+
+def test_the_first_run_says_that_the_schema_is_not_reviewed(shop: Shop) -> None:
+    assert "schema not reviewed" in shop.text
+
+
+def test_a_second_run_takes_everything_from_the_cache(shop: Shop) -> None:
+    facts = shop.run("--set", "train.epochs=40")
+    assert set(shop.states().values()) == {"cached"}
+    assert facts["version"] == 1
+    assert [path.name for path in (shop.folder / "served" / "shop").iterdir() if path.name.isdigit()] == ["1"]
+
+
+def test_a_higher_threshold_judges_anew_without_training_and_pushes_nothing(shop: Shop) -> None:
+    strict = CONFIG.replace("at_least: 0.05", "at_least: 1.1")
+    shop.config.write_text(strict, encoding="utf-8")
+    try:
+        facts = shop.run("--set", "train.epochs=40", code=3)
+    finally:
+        shop.config.write_text(CONFIG, encoding="utf-8")
+    assert facts["state"] == "not blessed" and facts["version"] is None
+    assert shop.states()["Trainer"] == "cached"
+    assert shop.states()["Verdict"] == "ran"
+    assert not (shop.folder / "served" / "shop" / "2").exists()
+
+
+PLAIN_CLIENT = """
+import json, sys
+import tensorflow as tf
+assert not any(name.startswith("tfx_retail") for name in sys.modules)
+model = tf.saved_model.load(sys.argv[1])
+image = open(sys.argv[2], "rb").read()
+answer = model.signatures["serving_default"](image_bytes=tf.constant([image, b"no image"]))
+embedding = model.signatures["embed"](image_bytes=tf.constant([image]))["embedding"]
+print(json.dumps({
+    "signatures": sorted(model.signatures),
+    "names": sorted(answer),
+    "reasons": [value.decode() for value in answer["reason"].numpy()],
+    "skus": [value.decode() for value in answer["sku"].numpy()],
+    "top": [value.decode() for value in answer["top_skus"].numpy()[0]],
+    "length": float(tf.norm(embedding)),
+}))
+"""
+
+
+def test_the_pushed_version_answers_by_itself_without_this_package(shop: Shop, tmp_path: Path) -> None:
+    version = shop.folder / "served" / "shop" / "1"
+    photo = next((shop.folder / "data" / "JPEGImages").glob("*.jpg"))
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", PLAIN_CLIENT, str(version), str(photo)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["signatures"] == ["embed", "predict_all", "predict_sized", "serve_examples", "serving_default"]
+    assert answer["names"] == [
+        "accepted",
+        "category",
+        "category_confidence",
+        "confidence",
+        "family",
+        "family_accepted",
+        "family_confidence",
+        "look",
+        "look_confidence",
+        "reason",
+        "sku",
+        "top_scores",
+        "top_skus",
+        "unknown_score",
+    ]
+    assert answer["reasons"][1] == "bad_image"
+    assert answer["skus"][0] and answer["skus"][1]
+    assert answer["top"][0] == answer["skus"][0] and len(answer["top"]) == 5
+    assert answer["length"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_predict_names_the_boxes_of_a_photo_and_reports_a_bad_image(shop: Shop) -> None:
+    xml = next((shop.folder / "data" / "Annotations").glob("*.xml"))
+    photo = shop.folder / "data" / "JPEGImages" / f"{xml.stem}.jpg"
+    rows = [json.loads(line) for line in shop.call("predict", "served/shop/1", str(photo), "--boxes", str(xml), "--json").splitlines()]
+    assert len(rows) == xml.read_text().count("<object>")
+    assert all(0.0 <= row["confidence"] <= 1.0 for row in rows)
+    (shop.folder / "notes.jpg").write_text("a shopping list")
+    text = shop.call("predict", "served/shop/1", str(photo), "notes.jpg", "--json", code=1)
+    assert [json.loads(line)["reason"] for line in text.splitlines()][1] == "bad_image"
+
+
+def test_an_accepted_schema_is_what_later_runs_check_against(shop: Shop) -> None:
+    shop.call("schema", "shop.yaml", "--accept")
+    assert (shop.folder / "schema.pbtxt").is_file()
+    shop.run("--set", "train.epochs=40", "--to", "DataGate")
+    assert shop.states()["ImportSchemaGen"] == "ran"
+    assert shop.facts()["schema_reviewed"] is True
+
+
+def test_a_rollback_serves_an_old_version_as_the_next_number(shop: Shop) -> None:
+    shop.call("rollback", "shop.yaml", "1", "--because", "a drill")
+    manifest = json.loads((shop.folder / "served" / "shop" / "2" / "manifest.json").read_text())
+    assert manifest["rollback_of"] == 1
+    assert shop.call("versions", "shop.yaml").splitlines()[0].split()[0] == "2"
+
+
+def test_gc_keeps_the_served_version_and_the_cache_of_the_kept_run(shop: Shop) -> None:
+    assert "would remove" in shop.call("gc", "shop.yaml", "--keep", "1", "--dry-run")
+    assert len(shop.run_folders()) == 5
+    shop.call("gc", "shop.yaml", "--keep", "1")
+    assert (shop.folder / "served" / "shop" / "2").is_dir()
+    shop.run("--set", "train.epochs=40", "--to", "DataGate")
+    assert set(shop.states().values()) == {"cached"}
+
+
+def test_runs_and_report_tell_what_happened(shop: Shop) -> None:
+    listed = shop.call("runs", "shop.yaml")
+    assert "cached" in listed and "same code, config and inputs as before" in listed
+    assert "config" in shop.call("report", "shop.yaml")
+
+
+def test_a_failed_node_is_told_in_one_line_and_the_traceback_is_in_the_log(shop: Shop) -> None:
+    broken = next((shop.folder / "data" / "JPEGImages").glob("*.jpg"))
+    broken.write_bytes(broken.read_bytes()[:500])
+    facts = shop.run(code=1)
+    assert facts["state"] == "failed"
+    assert "ExampleGen" in shop.text and broken.name in shop.text and "run.log" in shop.text
+    assert "Traceback" not in shop.text and "Traceback" in shop.log()
