@@ -11,7 +11,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## sample data, training, blessing, pushing; ends with where the model and the report are
-	@$(python) -m tfx_retail run configs/sample.yaml
+	@.venv/bin/tfx-retail run configs/sample.yaml
 
 test: setup ## format, lint, types, import contracts, every test, one whole run: under 10 minutes on 2 cores
 	@tools/test.sh
@@ -26,10 +26,12 @@ format: setup ## rewrite the code in the house's format
 	@$(python) -m ruff format . && $(python) -m ruff check --fix --quiet .
 
 docs: setup ## write the generated pages anew
-	@$(python) tools/config_reference.py > docs/config.md
+	@$(python) -m tools.config_reference > docs/config.md
 
 bench: setup ## time and memory against a bare script and a stock pipeline: half an hour
-	@$(python) benchmarks/bench.py
+	@$(python) -m benchmarks.bench
+	@$(python) -m benchmarks.memory
+	@$(python) -m benchmarks.startup
 
 test-deps: ## system packages that the tests need: none so far
 	@echo "nothing to install"
