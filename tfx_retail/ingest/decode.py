@@ -57,6 +57,8 @@ def decode(data: bytes, max_px: int) -> Picture:
             upright = _rgb(image)
     except Fault:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit, before a size could be asked for
+        raise Fault(f"its header says more pixels than data.max_image_px ({max_px}); not decoded: {error}") from None
     except Exception as error:  # noqa: BLE001 - on broken files Pillow raises whatever its parsers stumble over
         raise Fault(f"cannot be decoded, it is cut off or damaged ({kind}: {error})") from None
     if orientation in TRANSPOSES:
