@@ -19,7 +19,7 @@ def settings(root: Path, **options: object) -> DataConfig:
     return msgspec.structs.replace(DataConfig(path=str(root), format="voc"), **options)
 
 
-def product(name: str = "cola", truncated: str = "0", **edges: float) -> str:
+def product(name: str = "cola", *, truncated: str = "0", **edges: float) -> str:
     return OBJECT.format(name=name, truncated=truncated, **{"xmin": 1, "ymin": 2, "xmax": 31, "ymax": 42, **edges})
 
 
@@ -178,7 +178,7 @@ def test_an_unreadable_value_is_a_fault_of_its_box(shelf: Path, objects: str, re
     ],
 )
 def test_a_box_that_cannot_be_cropped_is_refused_by_its_place_in_the_xml(shelf: Path, edges: dict[str, float], reason: str) -> None:
-    write(shelf, "Annotations/a.xml", annotation("<object/>", product(**edges), product()))
+    write(shelf, "Annotations/a.xml", annotation("<object/>", product("cola", truncated="0", **edges), product()))
     rejection, record = images.records(only_photo(shelf), settings(shelf))
     assert isinstance(rejection, Rejection) and isinstance(record, Record)
     assert rejection.path == "Annotations/a.xml: object 2"

@@ -6,7 +6,7 @@ Edges `left, top, right, bottom` are pixels of the upright photo, 0-based and ha
 import csv
 import io
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
@@ -62,33 +62,33 @@ def find(root: str, settings: DataConfig) -> Iterator[Item | Rejection]:
 
 def _rows(root: str, manifest: Manifest) -> Iterator[Row | Rejection]:
     where = f"{root}/{manifest.path}"
-    content = text.read_text(root, manifest.path, "data.manifests")
-    first = next((line for line in content.splitlines() if line.strip()), None)
-    if first is None:
-        raise DataError(f"{where}: is empty, expected rows of {', '.join(REQUIRED)}")
+    lines = _lines(where, text.read_text(root, manifest.path, "data.manifests"))
+    header = manifest.columns or next(lines, (0, []))[1]
+    columns = _columns(header, where)
+    empty = True
+    for line, cells in lines:
+        empty = False
+        if len(cells) == len(columns):
+            yield Row(manifest.path, line, dict(zip(columns, cells, strict=True)))
+        else:
+            kind: Literal["photo", "box"] = "box" if EDGES[0] in columns else "photo"
+            yield Rejection(f"{manifest.path}: line {line}", f"has {len(cells)} cells, expected {len(columns)}: {', '.join(columns)}", kind)
+    if empty:
+        raise DataError(f"{where}: has no row of data; add rows or take it out of data.manifests")
+
+
+def _lines(where: str, content: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields (line number, stripped cells) of each line that is not blank; the first one's commonest delimiter is the file's."""
+    first = next((line for line in content.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
     lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
-    columns: list[str] = _columns(manifest.columns, where) if manifest.columns else []
-    count = 0
     try:
         for cells in lines:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not columns:
-                columns = _columns(cells, where)
-                continue
-            count += 1
-            if len(cells) == len(columns):
-                row = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
-                yield Row(manifest.path, lines.line_num, row)
-            else:
-                kind: Any = "box" if EDGES[0] in columns else "photo"
-                reason = f"has {len(cells)} cells, expected {len(columns)}: {', '.join(columns)}"
-                yield Rejection(f"{manifest.path}: line {lines.line_num}", reason, kind)
+            stripped = [cell.strip() for cell in cells]
+            if any(stripped):
+                yield lines.line_num, stripped
     except csv.Error as error:
         raise DataError(f"{where}: line {lines.line_num}: {error}; correct the quotes of the file") from None
-    if not count:
-        raise DataError(f"{where}: has no row below its header; add rows or take it out of data.manifests")
 
 
 def _columns(names: list[str] | tuple[str, ...], where: str) -> list[str]:
@@ -97,7 +97,8 @@ def _columns(names: list[str] | tuple[str, ...], where: str) -> list[str]:
     cure = "correct the header, or name the columns in `columns` of data.manifests where there is none"
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
-        raise DataError(f"{where}: no column {', '.join(missing)} among {', '.join(columns)}; {cure}")
+        found = f"found {', '.join(columns)}" if columns else "the file is empty"
+        raise DataError(f"{where}: no column {', '.join(missing)}: {found}; {cure}")
     twice = sorted({name for name in columns if name not in ("", "_") and columns.count(name) > 1})
     if twice:
         raise DataError(f"{where}: more than one column {', '.join(twice)}; {cure}")
