@@ -110,7 +110,7 @@ def _default(field: FieldInfo) -> str:
         return "*required*"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if value is None or value in ((), {}):
-        return "none"
+        return "not set"
     if isinstance(value, Struct):
         return "see below"
     return f"`{msgspec.json.encode(value).decode()}`".replace('"', "").replace(":", ": ").replace(",", ", ")
