@@ -55,7 +55,8 @@ class DataConfig(Section, frozen=True):
     label_column: Annotated[str, Meta(description="catalogue column that the annotations' labels name (say `gtin`)")] = "sku"
     manifests: Annotated[tuple[Manifest, ...], Meta(description="for `format: manifest`")] = ()
     lists: Annotated[
-        dict[Role, str], Meta(description="for voc and image_folder: files of photo ids or paths, one role each, for `split.by: given`")
+        dict[Role, str],
+        Meta(description="for voc, coco and image_folder: files of photo ids or paths, one role each, for `split.by: given`"),
     ] = {}
     idx_files: Annotated[dict[Role, tuple[str, str]], Meta(description="for `format: idx`: (images, labels) of each given role")] = {}
     coco_file: Annotated[str, Meta(description="for `format: coco`: the annotation file below `data.path`")] = "annotations.json"

@@ -187,6 +187,13 @@ def test_a_byte_order_mark_is_no_harm(root: Path) -> None:
     assert only_photo(root).annotations[0].label == "cola"
 
 
+def test_lists_give_roles(root: Path) -> None:
+    write(root, [], [image(1), image(2, "b.jpg")])
+    (root / "eval.txt").write_text("b.jpg\n")
+    found = [photo for photo in everything(root, lists={"eval": "eval.txt"}) if isinstance(photo, Photo)]
+    assert [(photo.photo_id, photo.split) for photo in found] == [("images/b.jpg", "eval"), ("a.jpg", None)]
+
+
 def test_a_changed_box_changes_its_photos_item_only(root: Path) -> None:
     def items() -> dict[str, Item]:
         return {item.path: item for item in coco.find(str(root), settings(root)) if isinstance(item, Item)}

@@ -191,12 +191,12 @@ def test_bytes_of_an_upright_rgb_jpeg_are_kept_as_they_are() -> None:
     assert only_record(photo(data)).image is data
 
 
-def test_a_jpeg_without_end_marker_is_written_anew() -> None:
-    data = encoded(noise(32, 32))
-    assert data.endswith(b"\xff\xd9")
-    found = [*records(photo(data[:-2]), SETTINGS)]
-    assert all(isinstance(result, Rejection) or result.image.endswith(b"\xff\xd9") for result in found)
-    assert len(found) == 1
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_whole_picture_whose_file_lacks_its_end_is_written_anew(kind: str) -> None:
+    data = encoded(noise(32, 32), kind)
+    filled_up = {"JPEG": data[:-2] + b"\0" * 512, "PNG": data[:-12]}[kind]  # as half-saved files are
+    image = only_record(photo(filled_up)).image
+    assert image.endswith({"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}[kind])
 
 
 def test_the_preview_behind_a_phones_photo_is_no_animation() -> None:

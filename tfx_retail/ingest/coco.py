@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from tfx_retail.config import DataConfig
 from tfx_retail.ingest import listed, lists
@@ -30,31 +31,41 @@ def find(root: str, settings: DataConfig) -> Iterator[Item | Rejection]:
     require_folder(root)
     file = settings.coco_file
     tree = _load(root, file)
-    images, names = _by_id(tree, "images", f"{root}/{file}"), _by_id(tree, "categories", f"{root}/{file}")
-    annotations: dict[Any, list[Annotation]] = {key: [] for key in images}
-    faults: dict[Any, list[Rejection]] = {key: [] for key in images}
-    seen: set[Any] = set()
-    for count, entry in enumerate(tree["annotations"], 1):
-        part = _part(entry, count)
-        try:
-            image = _image_id(entry, images)
-        except Fault as fault:
-            yield Rejection(f"{file}: {part}", str(fault), "box")
-            continue
-        try:
-            annotations[image].append(_annotation(entry, names, seen, part))
-        except Fault as fault:
-            faults[image].append(Rejection(f"{file}: {part}", str(fault), "box"))
+    images, categories = _by_id(tree, "images", f"{root}/{file}"), _by_id(tree, "categories", f"{root}/{file}")
+    marks: dict[Any, _Marks] = {key: _Marks([], []) for key in images}
+    yield from _mark(tree["annotations"], categories, marks, file)
     found: dict[str, Item] = {}
     for key, entry in images.items():
         try:
-            photo = _photo(root, file, entry, tuple(annotations[key]), tuple(faults[key]))
+            photo = _photo(root, file, entry, marks[key])
             if photo.photo_id in found:
                 raise Fault(f"its file {photo.photo_id!r} is another image's too; keep one of them")
             found[photo.photo_id] = listed.item(photo)
         except Fault as fault:
             yield Rejection(f"{file}: image {key}", str(fault))
     yield from lists.assign(root, found.items(), settings)
+
+
+class _Marks(Struct):
+    """What the file says of one image."""
+
+    annotations: list[Annotation]
+    faults: list[Rejection]
+
+
+def _mark(entries: list[Entry], categories: dict[Any, Entry], marks: dict[Any, _Marks], file: str) -> Iterator[Rejection]:
+    """Puts each annotation, or its fault, to its image; yields those of no image."""
+    seen: set[Any] = set()
+    for count, entry in enumerate(entries, 1):
+        part = f"annotation {entry.get('id', f'number {count}')}"
+        image = entry.get("image_id")
+        if not isinstance(image, int | str) or image not in marks:
+            yield Rejection(f"{file}: {part}", f"its image_id {image!r} is no image's", "box")
+            continue
+        try:
+            marks[image].annotations.append(_annotation(entry, categories, seen, part))
+        except Fault as fault:
+            marks[image].faults.append(Rejection(f"{file}: {part}", str(fault), "box"))
 
 
 def _load(root: str, file: str) -> Entry:
@@ -85,17 +96,6 @@ def _by_id(tree: Entry, key: str, where: str) -> dict[Any, Entry]:
             raise DataError(f"{where}: two of `{key}` have the id {name!r}; give each its own")
         entries[name] = entry
     return entries
-
-
-def _part(entry: Entry, count: int) -> str:
-    return f"annotation {entry.get('id', f'number {count}')}"
-
-
-def _image_id(entry: Entry, images: dict[Any, Entry]) -> Any:
-    key = entry.get("image_id")
-    if not isinstance(key, int | str) or key not in images:
-        raise Fault(f"its image_id {key!r} is no image's")
-    return key
 
 
 def _annotation(entry: Entry, categories: dict[Any, Entry], seen: set[Any], part: str) -> Annotation:
@@ -136,13 +136,20 @@ def _box(entry: Entry) -> Box:
     return outward(left, top, left + width, top + height)
 
 
-def _photo(root: str, file: str, entry: Entry, annotations: tuple[Annotation, ...], faults: tuple[Rejection, ...]) -> Photo:
+def _photo(root: str, file: str, entry: Entry, marks: _Marks) -> Photo:
     name, width, height = entry.get("file_name"), entry.get("width"), entry.get("height")
     if not isinstance(name, str):
         raise Fault(f"its file_name is {name!r}, expected a path")
     size = (width, height) if isinstance(width, int) and isinstance(height, int) and width and height else None
     path = _locate(root, name)
-    return Photo(photo_id=path, image=b"", annotations=annotations, source_file=file, declared_size=size, faults=faults)
+    return Photo(
+        photo_id=path,
+        image=b"",
+        annotations=tuple(marks.annotations),
+        source_file=file,
+        declared_size=size,
+        faults=tuple(marks.faults),
+    )
 
 
 def _locate(root: str, name: str) -> str:

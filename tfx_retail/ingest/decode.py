@@ -149,5 +149,5 @@ def _is_whole_jpeg(data: bytes) -> bool:
 
 
 def _is_plain_png(data: bytes) -> bool:
-    """Returns whether the header says 8 bits a channel, RGB, and no chunk makes a colour transparent."""
-    return data[24:26] == b"\x08\x02" and b"tRNS" not in data
+    """Returns whether the header says 8 bits a channel, RGB, no chunk makes a colour transparent, and the end is there."""
+    return data[24:26] == b"\x08\x02" and b"tRNS" not in data and data[-8:-4] == b"IEND"
