@@ -1,0 +1,136 @@
+"""Golden images: what a model answered when it was made, kept beside it, and whether it still answers so."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_retail import serving
+
+TOLERANCE = 1e-4
+NOT_AN_IMAGE = b"this is not an image"
+_FILE = "golden.json"
+
+Answers = Mapping[str, Mapping[str, npt.NDArray[Any]]]
+
+
+def write(model_dir: Path, model: Any, images: Sequence[bytes], height_mm: Sequence[float], width_mm: Sequence[float]) -> None:
+    """Writes images, and text that is none, with the answers of every signature into the model's folder.
+
+    Args:
+      model: what `serving.export` returned: the answers come from the trainer's own weights, not from the files to be checked.
+      height_mm: measured heights, NaN where unknown. The same for the width.
+    """
+    folder = _folder(model_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"{number:02d}.{_ending(image)}" for number, image in enumerate([*images, NOT_AN_IMAGE])]
+    for name, image in zip(names, [*images, NOT_AN_IMAGE], strict=True):
+        (folder / name).write_bytes(image)
+    kept = {
+        "images": names,
+        "height_mm": [_or_none(size) for size in [*height_mm, math.nan]],
+        "width_mm": [_or_none(size) for size in [*width_mm, math.nan]],
+    }
+    answers = {
+        signature: {name: _plain(value.numpy()) for name, value in getattr(model, signature)(*_inputs(folder, kept, signature)).items()}
+        for signature in serving.SIGNATURES
+    }
+    text = json.dumps(kept | {"answers": answers}, ensure_ascii=False, allow_nan=False)
+    (folder / _FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def check(model_dir: Path) -> list[str]:
+    """Returns how the model in a folder differs from its golden answers, a line each; none where it answers the same.
+
+    Scores may differ by 1e-4, and strings where the scores behind them are that close.
+    """
+    folder = _folder(model_dir)
+    if not (folder / _FILE).is_file():
+        return [f"{folder / _FILE}: is missing; the model was not exported by this package, or its folder is not whole"]
+    kept = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    model = serving.load(model_dir)
+    found = sorted(model.signatures)
+    if found != sorted(serving.SIGNATURES):
+        return [f"signatures: {', '.join(found)}; expected {', '.join(sorted(serving.SIGNATURES))}"]
+    now = {name: _asked(model, name, _inputs(folder, kept, name)) for name in serving.SIGNATURES}
+    return differences(_arrays(kept["answers"]), now, _close_calls(model_dir, _arrays(kept["answers"])))
+
+
+def differences(expected: Answers, found: Answers, close_calls: npt.NDArray[np.bool_]) -> list[str]:
+    """Returns a line for each output that differs.
+
+    Args:
+      close_calls: [N] bool, rows whose strings and flags may differ.
+    """
+    lines: list[str] = []
+    for signature, outputs in expected.items():
+        if sorted(outputs) != sorted(found[signature]):
+            lines.append(f"{signature}: outputs {', '.join(sorted(found[signature]))}; expected {', '.join(sorted(outputs))}")
+            continue
+        for name, before in outputs.items():
+            lines += _output_differences(f"{signature}: {name}", before, found[signature][name], close_calls)
+    return lines
+
+
+def _output_differences(where: str, before: npt.NDArray[Any], now: npt.NDArray[Any], close_calls: npt.NDArray[np.bool_]) -> list[str]:
+    if before.shape != now.shape:
+        return [f"{where}: shape {now.shape}, expected {before.shape}"]
+    if before.dtype.kind == "f":
+        gap = float(np.abs(before - now).max(initial=0.0))
+        return [] if gap <= TOLERANCE else [f"{where}: differs by {gap:.2g}, allowed {TOLERANCE:g}"]
+    differs = (before != now).reshape(len(before), -1).any(axis=1) & ~close_calls
+    return [f"{where}: image {row}: {now[row]}, expected {before[row]}" for row in np.flatnonzero(differs)]
+
+
+def _close_calls(model_dir: Path, answers: Answers) -> npt.NDArray[np.bool_]:
+    """Tells of each image whether two scores, or a score and a threshold, lie so close that rounding decides."""
+    facts = json.loads((model_dir / serving.EXTRA / "model.json").read_text(encoding="utf-8"))
+    sized = answers["predict_sized"]
+    families = np.sort(answers["predict_all"]["family_scores"], axis=1)[:, -2:]
+    above, family_above = facts["thresholds"]["accept_above"], facts["thresholds"]["family_accept_above"]
+    gaps = [np.diff(answers[name]["top_scores"], axis=1) for name in ("serving_default", "predict_sized")]
+    gaps += [np.diff(families, axis=1)]
+    for outputs in (answers["serving_default"], sized):
+        gaps += [outputs[name][:, None] - above for name in ("confidence", "look_confidence")]
+        gaps += [outputs["family_confidence"][:, None] - family_above]
+    return np.asarray((np.abs(np.concatenate(gaps, axis=1)) < TOLERANCE).any(axis=1))
+
+
+def _inputs(folder: Path, kept: Mapping[str, Any], signature: str) -> list[Any]:
+    images = [(folder / name).read_bytes() for name in kept["images"]]
+    sizes = [np.array([math.nan if size is None else size for size in kept[name]], np.float32) for name in ("height_mm", "width_mm")]
+    inputs = serving.requests(images, *sizes)
+    return [inputs[name] for name in serving.SIGNATURES[signature]]
+
+
+def _asked(model: Any, signature: str, inputs: Sequence[Any]) -> dict[str, npt.NDArray[Any]]:
+    named = dict(zip(serving.SIGNATURES[signature], inputs, strict=True))
+    return {name: _text(value.numpy()) for name, value in model.signatures[signature](**named).items()}
+
+
+def _arrays(answers: Mapping[str, Mapping[str, Any]]) -> Answers:
+    return {signature: {name: np.array(value) for name, value in outputs.items()} for signature, outputs in answers.items()}
+
+
+def _plain(values: npt.NDArray[Any]) -> Any:
+    return _text(values).tolist()
+
+
+def _text(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.char.decode(values.astype(bytes), "utf-8") if values.dtype == object else values
+
+
+def _or_none(size: float) -> float | None:
+    return float(size) if math.isfinite(size) else None
+
+
+def _ending(image: bytes) -> str:
+    return "jpg" if image.startswith(b"\xff\xd8") else "png" if image.startswith(b"\x89PNG") else "txt"
+
+
+def _folder(model_dir: Path) -> Path:
+    return model_dir / serving.EXTRA / "golden"

@@ -1,0 +1,112 @@
+"""The network: pixels to an embedding and one logit per SKU.
+
+The compact network is a plain residual one: on CPUs full 3x3 convolutions are several times faster per multiplication than depthwise ones.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import keras
+from keras import layers
+
+from tfx_retail.config import ModelConfig
+
+
+def build(config: ModelConfig, *, skus: int) -> keras.Model:
+    """Returns the network: [B, S, S, 3] float32 in [0, 1] to a dict of two float32 outputs.
+
+    `embedding` [B, embedding_dim] is not yet of unit length; `logits` [B, skus] come from it by one dense layer.
+
+    Raises:
+      ValueError: the backbone's name is unknown, its weights do not fit, or it cannot take this image size.
+    """
+    images = keras.Input((config.image_size, config.image_size, 3), name="images")
+    features = _trunk(config)(images)
+    embedding = layers.Dense(config.embedding_dim, use_bias=False, name="embedding")(features)
+    embedding = layers.BatchNormalization(name="embedding_norm")(embedding)
+    hidden = layers.Dropout(config.dropout, name="dropout")(embedding)
+    # float32 even under mixed precision: softmax and its gradient lose digits in half floats
+    logits = layers.Dense(skus, dtype="float32", kernel_initializer="glorot_normal", name="logits")(hidden)
+    embedding = layers.Activation("linear", dtype="float32", name="embedding_float32")(embedding)
+    return keras.Model(images, {"embedding": embedding, "logits": logits}, name="sku_classifier")
+
+
+def decayed(variable: Any) -> bool:
+    """Tells whether weight decay applies: to kernels, not to biases nor to the scales and shifts of normalisations."""
+    return len(variable.shape) > 1
+
+
+def _trunk(config: ModelConfig) -> keras.Model:
+    if config.backbone == "compact":
+        return _with_weights(_compact(config), config.weights)
+    return _from_applications(config)
+
+
+def _compact(config: ModelConfig) -> keras.Model:
+    """Returns the residual network; each stage has twice the channels of the one before and half its side."""
+    images = keras.Input((config.image_size, config.image_size, 3))
+    x = layers.Rescaling(4.0, offset=-2.0)(images)  # [0, 1] to about zero mean and unit deviation
+    small = config.image_size < 48  # a 28 pixel image cannot afford to lose half its side before the first stage
+    x = _convolution(x, config.width, stride=1 if small else 2)
+    x = layers.ReLU()(x)
+    for stage, blocks in enumerate(config.blocks):
+        for block in range(blocks):
+            stride = 2 if stage > 0 and block == 0 else 1
+            x = _residual_block(x, config.width * 2**stage, stride=stride)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, x, name="trunk")
+
+
+def _residual_block(x: Any, channels: int, *, stride: int) -> Any:
+    """Two 3x3 convolutions around a shortcut. Source: He et al. 2015, arXiv:1512.03385; shortcut: arXiv:1812.01187, model D."""
+    shortcut = x
+    if stride > 1:
+        shortcut = layers.AveragePooling2D(stride, padding="same")(shortcut)
+    if shortcut.shape[-1] != channels:
+        shortcut = _convolution(shortcut, channels, kernel=1)
+    x = layers.ReLU()(_convolution(x, channels, stride=stride))
+    x = _convolution(x, channels, gamma="zeros")  # each block starts as the identity, which trains more evenly
+    return layers.ReLU()(layers.Add()([x, shortcut]))
+
+
+def _convolution(x: Any, channels: int, *, kernel: int = 3, stride: int = 1, gamma: str = "ones") -> Any:
+    x = layers.Conv2D(channels, kernel, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)(x)
+
+
+def _from_applications(config: ModelConfig) -> keras.Model:
+    make, module = _application(config.backbone)
+    weights = None if config.weights == "none" else config.weights
+    shape = (config.image_size, config.image_size, 3)
+    try:
+        network = make(include_top=False, weights=weights, input_shape=shape, pooling="avg")
+    except Exception as error:
+        raise ValueError(
+            f"model.backbone {config.backbone} with model.weights {config.weights} and image_size {config.image_size}: {error}"
+        ) from error
+    images = keras.Input(shape)
+    # networks that hold their own preprocessing want [0, 255], and their preprocess_input changes nothing
+    prepared = module.preprocess_input(layers.Rescaling(255.0)(images))
+    return keras.Model(images, network(prepared), name="trunk")
+
+
+def _application(name: str) -> tuple[Callable[..., keras.Model], ModuleType]:
+    found: dict[str, tuple[Callable[..., keras.Model], ModuleType]] = {}
+    for module in vars(keras.applications).values():
+        if isinstance(module, ModuleType) and hasattr(module, "preprocess_input"):
+            found |= {key: (value, module) for key, value in vars(module).items() if key[0].isupper() and callable(value)}
+    if name not in found:
+        raise ValueError(f"model.backbone: no network {name!r}; allowed: compact, {', '.join(sorted(found))}")
+    return found[name]
+
+
+def _with_weights(trunk: keras.Model, weights: str) -> keras.Model:
+    if weights == "imagenet":
+        raise ValueError("model.weights: the compact network has no imagenet weights; give none, a file, or another model.backbone")
+    if weights != "none":
+        try:
+            trunk.load_weights(weights)
+        except Exception as error:
+            raise ValueError(f"model.weights: {weights} does not fit the compact network of this config: {error}") from error
+    return trunk

@@ -1,0 +1,129 @@
+"""What TFX's Trainer runs: examples in, an exported model with its history out.
+
+TFX reloads this module (`run_fn` is named by dotted path), so it holds functions only.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from tfx_retail import answers, catalog, fitting, golden, labels, model, serving, training_data
+from tfx_retail.config import Config
+from tfx_retail.fitting import Fitted
+from tfx_retail.serving import Contents
+from tfx_retail.training_data import Counts
+
+GOLDEN_IMAGES = 16
+
+
+def run_fn(fn_args: Any) -> None:
+    """Trains on `train_files`, stops by `eval_files` (the validation role), exports to `serving_model_dir`.
+
+    `custom_config`: `config` (Config as JSON), `labels` and `catalog` (paths), `checkpoints` (a folder of trainings of this config and data
+    only; `checkpoints.remove` it once the export is safe), and maybe `progress` (a file that gets a line of JSON every few seconds).
+
+    Raises:
+      ValueError: train has fewer than two SKUs, validation is empty, the loss is not a number, or the backbone cannot be built.
+    """
+    settings = fn_args.custom_config
+    config = msgspec.json.decode(settings["config"], type=Config)
+    order = labels.read(Path(settings["labels"]))
+    graph = tft.TFTransformOutput(fn_args.transform_output)
+    counted = training_data.counts(graph, [label.sku for label in order], config.train)
+    batches = training_data.training_batches(fn_args.train_files, graph, config, counted)
+    validation = training_data.validation_batches(fn_args.eval_files, graph, config, counted)
+    run_dir = Path(fn_args.model_run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with _precision(config), _reporter(settings.get("progress"), run_dir) as report:
+        fitted = fitting.fit(config, batches, validation, checkpoint_dir=Path(settings["checkpoints"]), report=report)
+    _write_history(fitted, run_dir)
+    contents = _contents(config, fitted, counted, settings)
+    folder = Path(fn_args.serving_model_dir)
+    served = serving.export(contents, folder)
+    golden.write(folder, served, *training_data.raw_examples(fn_args.eval_files, graph, GOLDEN_IMAGES))
+
+
+def _contents(config: Config, fitted: Fitted, counted: Counts, settings: Any) -> Contents:
+    order, products = labels.read(Path(settings["labels"])), catalog.read(Path(settings["catalog"]), "csv")
+    lists = answers.hierarchy(order, products, counted.examples > 0)
+    return Contents(
+        network=_in_float32(config, fitted.network),
+        lists=lists,
+        thresholds=answers.Thresholds(config.serving.accept_above, config.serving.family_accept_above),
+        image_size=config.model.image_size,
+        crop_context=config.data.crop_context,
+        labels=Path(settings["labels"]),
+        catalog=Path(settings["catalog"]),
+        examples={sku: int(count) for sku, count in zip(lists.skus, counted.examples, strict=True)},
+    )
+
+
+def _in_float32(config: Config, network: keras.Model) -> keras.Model:
+    """Returns the network computing in float32: served on CPUs, half floats would be slower and less exact."""
+    if not config.train.mixed_precision:
+        return network
+    bare = msgspec.structs.replace(config.model, weights="none")
+    plain = model.build(bare, skus=network.output["logits"].shape[-1])
+    plain.set_weights(network.get_weights())
+    return plain
+
+
+@contextmanager
+def _precision(config: Config) -> Iterator[None]:
+    """Sets Keras to half floats for a while, where the config wants it and a GPU is there."""
+    before = keras.config.dtype_policy()
+    wanted = config.train.mixed_precision and bool(tf.config.list_physical_devices("GPU"))
+    keras.config.set_dtype_policy("mixed_float16" if wanted else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def _reporter(progress: str | None, run_dir: Path) -> Iterator[Callable[[dict[str, float]], None]]:
+    """Yields the function that tells of progress: a line of JSON for the runner, and TensorBoard's scalars after each epoch."""
+    writer = tf.summary.create_file_writer(str(run_dir))
+    lines = os.devnull if progress is None else progress
+    Path(lines).parent.mkdir(parents=True, exist_ok=True)
+    with open(lines, "w", encoding="utf-8", buffering=1) as file, writer.as_default():
+
+        def report(facts: dict[str, float]) -> None:
+            file.write(json.dumps({name: _rounded(value) for name, value in facts.items()}) + "\n")
+            if "val_loss" in facts:
+                for name in ("loss", "val_loss", "val_accuracy", "learning_rate"):
+                    tf.summary.scalar(name, facts[name], step=int(facts["epoch"]))
+                writer.flush()
+
+        yield report
+    writer.close()
+
+
+def _rounded(value: float) -> float | None:
+    if not math.isfinite(value):
+        return None  # JSON has no NaN
+    return value if isinstance(value, int) else float(f"{value:.6g}")
+
+
+def _write_history(fitted: Fitted, run_dir: Path) -> None:
+    progress = fitted.progress
+    history = {
+        "epochs": [{name: _rounded(value) for name, value in entry.items()} for entry in progress.history],
+        "best_epoch": progress.best_epoch,
+        "exported_epoch": fitted.exported_epoch,
+        "resumed_from": fitted.resumed_from,
+        "early_stopped": fitted.early_stopped,
+        "parameters": fitted.network.count_params(),
+        "images_per_second": _rounded(fitted.images_per_second),
+        "seconds": _rounded(progress.seconds),
+    }
+    (run_dir / "history.json").write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,191 @@
+"""Examples on disk to batches of pixels and targets, in an order that the seed alone decides."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from tfx_retail import features, preprocessing
+from tfx_retail.augment import augment, mixed
+from tfx_retail.config import AugmentConfig, Config, TrainConfig
+
+CACHE_BYTES = 256 * 2**20  # decoded images above this are decoded anew each epoch, so that memory does not grow with their number
+SHUFFLE_BYTES = 128 * 2**20  # encoded images that wait in the shuffle; the shards' own order is shuffled too
+SOURCE_MARGIN = 1.25  # crops are cut from images this much larger than what the network sees: less blur
+
+
+class Counts(NamedTuple):
+    """How many training examples each label has, `[S]`, in label order; and what all of them weigh in the loss."""
+
+    examples: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+
+    @property
+    def total(self) -> int:
+        return int(self.examples.sum())
+
+
+def counts(graph: tft.TFTransformOutput, skus: Sequence[str], config: TrainConfig) -> Counts:
+    """Returns what Transform counted on the train split.
+
+    Raises:
+      ValueError: fewer than two SKUs have examples.
+    """
+    found = _counted(graph)
+    examples = np.array([found.get(sku, 0) for sku in skus], np.int64)
+    if np.count_nonzero(examples) < 2:
+        names = ", ".join(sku for sku, count in zip(skus, examples, strict=True) if count) or "none"
+        raise ValueError(
+            f"train: {examples.sum()} examples of one SKU at most ({names}); a classifier needs two SKUs or more with photos in train"
+        )
+    return Counts(examples, _weights(examples, config))
+
+
+def training_batches(files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts) -> "TrainingBatches":
+    """Returns the train split, ready to be asked for its epochs."""
+    side = source_side(config)
+    names = _names(files)
+    fits = counted.total * side * side * 3 <= CACHE_BYTES
+    decoded = _decoded(_examples(names, graph), side).cache() if fits else None
+    mean_bytes = max(sum(tf.io.gfile.stat(name).length for name in names) // max(counted.total, 1), 1)
+    buffer = counted.total if fits else min(counted.total, SHUFFLE_BYTES // mean_bytes + 1)
+    return TrainingBatches(names, graph, config, counted, decoded, buffer)
+
+
+class TrainingBatches(NamedTuple):
+    """The train split. Images are decoded once and held as bytes where they all fit, else decoded anew for each epoch."""
+
+    names: list[str]
+    graph: tft.TFTransformOutput
+    config: Config
+    counted: Counts
+    decoded: Any  # data set of decoded examples, held in memory; None where they do not fit
+    buffer: int
+
+    @property
+    def batch_size(self) -> int:
+        return min(self.config.train.batch_size, self.counted.total)
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; the rest that fills no batch is another one each epoch."""
+        return self.counted.total // self.batch_size
+
+    def epoch(self, number: int) -> Any:
+        """Returns the data set of epoch `number`: images [B, S, S, 3] float32, targets [B, N] and weights [B] float32."""
+        train, side = self.config.train, self.config.model.image_size
+        order = int(np.random.default_rng((train.seed, number)).integers(2**31))
+        examples = self._shuffled(order).batch(self.batch_size, drop_remainder=True).enumerate()
+        weights = tf.constant(self.counted.weights)
+
+        def finish(batch: Any, example: Any) -> tuple[Any, Any, Any]:
+            pixels, labels = example
+            seed = tf.stack([tf.constant(order, tf.int64), batch])
+            images = _augmented(preprocessing.to_unit(pixels), seed, train.augment, side=side)
+            return *mixed(
+                images, smoothed(labels, train.label_smoothing, len(self.counted.examples)), seed, train.augment.mixup
+            ), tf.gather(weights, labels)
+
+        return examples.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+
+    def _shuffled(self, seed: int) -> Any:
+        if self.decoded is not None:
+            return self.decoded.shuffle(self.buffer, seed=seed)
+        names = [self.names[i] for i in np.random.default_rng(seed).permutation(len(self.names))]
+        return _decoded(_examples(names, self.graph).shuffle(self.buffer, seed=seed), source_side(self.config))
+
+
+def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts) -> Any:
+    """Returns images [B, S, S, 3] float32 as serving makes them, and labels [B] int64; SKUs without training examples are left out.
+
+    Raises:
+      ValueError: nothing is left.
+    """
+    known = tf.constant(counted.examples > 0)
+    examples = _examples(_names(files), graph).filter(lambda _, label: known[label])
+    batches = _decoded(examples, config.model.image_size).batch(config.train.batch_size)
+    if batches.reduce(np.int64(0), lambda count, _: count + 1) == 0:
+        raise ValueError(
+            "validation: no example of a SKU that has examples in train; training cannot tell when to stop."
+            " Give the validation role a larger share (split.shares or split.carve)"
+        )
+    batches = batches.map(lambda pixels, labels: (preprocessing.to_unit(pixels), labels))
+    return batches.prefetch(2)
+
+
+def raw_examples(files: Sequence[str], graph: tft.TFTransformOutput, count: int) -> tuple[list[bytes], list[float], list[float]]:
+    """Returns encoded images of the first `count` examples, their measured heights and widths in mm, NaN where unknown."""
+    names = (features.IMAGE.name, features.MEASURED_HEIGHT_MM.name, features.MEASURED_WIDTH_MM.name)
+    rows = list(_transformed(_names(files), graph).take(count).as_numpy_iterator())
+    images, heights, widths = ([row[name] for row in rows] for name in names)
+    return images, heights, widths
+
+
+def source_side(config: Config) -> int:
+    """Returns the side in pixels at which training images are decoded: larger than the network's where crops are cut from them."""
+    side = config.model.image_size
+    return round(side * SOURCE_MARGIN) if config.train.augment.min_area < 1 else side
+
+
+def smoothed(labels: Any, smoothing: float, skus: int) -> Any:
+    """Returns targets [B, skus]: `smoothing` of each spread over all SKUs. Source: Szegedy et al. 2015, arXiv:1512.00567."""
+    return tf.one_hot(labels, skus) * (1 - smoothing) + smoothing / skus
+
+
+def _augmented(images: Any, seed: Any, config: AugmentConfig, *, side: int) -> Any:
+    return tf.ensure_shape(augment(images, seed, config, side=side), (None, side, side, 3))
+
+
+def _names(patterns: Sequence[str]) -> list[str]:
+    return sorted(name for pattern in patterns for name in tf.io.gfile.glob(pattern))
+
+
+def _examples(names: Sequence[str], graph: tft.TFTransformOutput) -> Any:
+    """Returns a data set of (image_bytes, label)."""
+    pairs = _transformed(names, graph).map(lambda row: (row[features.IMAGE.name], row[preprocessing.LABEL]))
+    return pairs.filter(lambda _, label: label >= 0)  # a SKU that labels.csv lacks cannot be a target
+
+
+def _transformed(names: Sequence[str], graph: tft.TFTransformOutput) -> Any:
+    """Returns a data set of what Transform's graph makes of each example, shards interleaved in a fixed order."""
+    read = tf.data.Dataset.from_tensor_slices(list(names)).interleave(_records, cycle_length=4, block_length=16)
+    wanted = {feature.name for feature in preprocessing.INPUTS}
+    spec = {name: value for name, value in graph.raw_feature_spec().items() if name in wanted}
+    transform = graph.transform_features_layer()
+    batches = read.batch(64)  # one by one, the graph's own cost would be most of the work
+    return batches.map(lambda serialized: transform(tf.io.parse_example(serialized, spec))).unbatch()
+
+
+def _records(name: Any) -> Any:
+    packed = tf.strings.regex_full_match(name, r".*\.gz")
+    return tf.data.TFRecordDataset(name, compression_type=tf.where(packed, "GZIP", ""))
+
+
+def _decoded(examples: Any, side: int) -> Any:
+    """Returns the data set with images decoded, [side, side, 3] uint8; those that cannot be are left out."""
+
+    def decode(image: Any, label: Any) -> tuple[Any, Any, Any]:
+        return *preprocessing.decode_bytes(image, side), label
+
+    decoded = examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return decoded.filter(lambda _pixels, ok, _label: ok).map(lambda pixels, _ok, label: (pixels, label))
+
+
+def _counted(graph: tft.TFTransformOutput) -> dict[str, int]:
+    """Returns the counts in the vocabulary that Transform wrote, lines of `<count> <sku>`."""
+    with tf.io.gfile.GFile(graph.vocabulary_file_by_name(preprocessing.COUNTS)) as file:
+        lines = (line.rstrip("\n").split(" ", 1) for line in file)
+        return {sku: int(count) for count, sku in lines}
+
+
+def _weights(examples: npt.NDArray[np.int64], config: TrainConfig) -> npt.NDArray[np.float32]:
+    """Returns the weight of an example of each label, [S]: 1 on average over the examples."""
+    if config.class_balance == "none":
+        return np.ones(len(examples), np.float32)
+    seen = examples > 0
+    mean = examples[seen].mean()
+    weights = np.where(seen, np.minimum(mean / np.maximum(examples, 1), config.class_balance_limit), 0.0)
+    return (weights * examples.sum() / (weights * examples).sum()).astype(np.float32)
