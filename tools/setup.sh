@@ -56,11 +56,11 @@ new_enough() {
 # Whatever Python runs will do: it only carries uv's binary here. pip asks rustc for its version, and rustup's stand-in would write to HOME.
 install_uv_with() {
   local -x RUSTUP_HOME="$private/rustup"
-  local requirement="uv>=$uv_wanted,<1" pip_options="--quiet --no-cache-dir --disable-pip-version-check"
+  local pip_install=(-m pip install --quiet --no-cache-dir --disable-pip-version-check "uv>=$uv_wanted,<1") home="$private/uv"
   {
-    { "$1" -m venv "$private/uv" && "$private/uv/bin/python" -m pip install $pip_options "$requirement"; } ||
-    { rm -rf "$private/uv" && "$1" -m pip install $pip_options --target "$private/uv" "$requirement"; } ||  # Debian without python3-venv
-    { rm -rf "$private/uv" && "$1" -m virtualenv --quiet "$private/uv" && "$private/uv/bin/python" -m pip install $pip_options "$requirement"; }
+    { "$1" -m venv "$home" && "$home/bin/python" "${pip_install[@]}"; } ||
+    { rm -rf "$home" && "$1" "${pip_install[@]}" --target "$home"; } ||  # Debian without python3-venv
+    { rm -rf "$home" && "$1" -m virtualenv --quiet "$home" && "$home/bin/python" "${pip_install[@]}"; }
   } >> "$private/uv.log" 2>&1
 }
 
@@ -105,7 +105,7 @@ pyenv_pythons() {
       dirname "$(dirname "$(readlink -f "$(command -v pyenv)")")"
     fi
   } | awk 'length && !seen[$0]++' | while read -r root; do
-    ls -d "$root"/versions/$1/bin/python3 2>/dev/null | sort -rV || true
+    find "$root/versions" -maxdepth 1 -name "$1" 2>/dev/null | sort -rV | sed 's|$|/bin/python3|' || true
   done
 }
 
