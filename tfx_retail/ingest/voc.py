@@ -6,6 +6,7 @@ Edges are half-open. With `data.voc_origin: 0` they are labelImg's, 0-based: [xm
 
 import posixpath
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError  # names only: defusedxml parses
 
 from defusedxml import DefusedXmlException, EntitiesForbidden
@@ -59,6 +60,19 @@ def read(root: str, item: Item, settings: DataConfig) -> Iterator[Photo | Reject
             yield Photo(photo_id=item.path, image=image, annotations=(), source_file=item.path, split=item.split)
     except Fault as fault:
         yield Rejection(item.path, str(fault))
+
+
+def annotations(xml: Path, origin: int) -> tuple[Annotation, ...]:
+    """Returns the boxes of one annotation file, whatever image it names.
+
+    Raises:
+      DataError: the file or one of its objects cannot be read.
+    """
+    try:
+        objects = _parse(xml.read_bytes()).findall("object")
+        return tuple(_annotation(element, origin, f"object {count}") for count, element in enumerate(objects, 1))
+    except (Fault, OSError) as fault:
+        raise DataError(f"{xml}: {fault}") from None
 
 
 def _photo(root: str, item: Item, settings: DataConfig) -> Photo:
