@@ -156,10 +156,13 @@ def predict(
         raise click.UsageError("--boxes, --height-mm and --width-mm go with one image only")
     from tfx_retail.screen import quiet_errors
 
-    with quiet_errors():
+    def act() -> int:
         from tfx_retail import prediction
 
-        return _guarded(lambda: prediction.main(model_dir, images, boxes, height_mm, width_mm, as_json=as_json))
+        return prediction.main(model_dir, images, boxes, height_mm, width_mm, as_json=as_json)
+
+    with quiet_errors():
+        return _guarded(act)
 
 
 @cli.command()
