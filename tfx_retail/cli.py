@@ -23,10 +23,10 @@ def cli() -> None:
     """From labelled shelf photos and a product catalogue to a blessed, versioned, calibrated SKU classifier."""
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     """Runs the command line; expected errors become one message and an exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(words, standalone_mode=False)
     except click.exceptions.Abort:
         code = INTERRUPTED
     except KeyboardInterrupt:

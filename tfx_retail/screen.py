@@ -57,12 +57,12 @@ class Board:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
-        self._live = live if console.is_terminal else None
         self._node = ""
         self._since = 0.0
         self._progress: Path | None = None
         self._spinner = Spinner("dots")
+        live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
+        self._live = live if console.is_terminal else None
 
     def __enter__(self) -> "Board":
         if self._live:
@@ -100,17 +100,10 @@ def training_line(progress: Path | None) -> str:
     last = _last_line(progress) if progress else None
     if not last:
         return ""
-    epochs, steps = last["epochs"], max(last["steps"], 1)
-    done = (last["epoch"] - 1 + last["step"] / steps) / epochs
-    rest = _remaining(last, done)
-    parts = [f"epoch {last['epoch']} of {epochs}", f"step {last['step']} of {steps}"]
+    done = last["step"] / max(last["steps"], 1)
+    parts = [f"epoch {last['epoch']} of {last['epochs']}", f"step {last['step']} of {last['steps']}"]
     parts += [f"{name.replace('_', ' ')} {last[name]:.3f}" for name in ("loss", "val_accuracy") if last.get(name) is not None]
-    return ", ".join([*parts, f"about {_duration(rest)} left"])
-
-
-def _remaining(last: dict[str, float], done: float) -> float:
-    begun = last.get("resumed", 0) / last["epochs"]  # a resumed training did not spend time on its first epochs
-    return last["seconds"] * (1 - done) / max(done - begun, 1e-6)
+    return ", ".join([*parts, f"about {_duration(last['seconds'] * (1 - done) / max(done, 1e-6))} left"])
 
 
 def _duration(seconds: float) -> str:

@@ -28,7 +28,7 @@ def _data_check(facts: dict[str, Any]) -> str:
 
 def _history(facts: dict[str, Any]) -> str:
     resumed = f", resumed after epoch {facts['resumed_from']}" if facts.get("resumed_from") else ""
-    return f"{facts['epochs_run']} epochs, best {facts['best_epoch']}{resumed}, {facts['parameters'] / 1e6:.2f} M parameters"
+    return f"{len(facts['epochs'])} epochs, best {facts['best_epoch']}{resumed}, {facts['parameters'] / 1e6:.2f} M parameters"
 
 
 def _predictions(facts: dict[str, Any]) -> str:

@@ -30,15 +30,9 @@ def test_a_node_is_one_line_where_there_is_no_terminal() -> None:
 
 def test_training_tells_how_much_is_left(tmp_path: Path) -> None:
     file = tmp_path / "progress.jsonl"
-    line = {"epoch": 3, "epochs": 10, "step": 5, "steps": 10, "loss": 1.25, "val_accuracy": 0.5, "seconds": 50.0}
+    line = {"epoch": 3, "epochs": 10, "step": 25, "steps": 100, "loss": 1.25, "val_accuracy": 0.5, "seconds": 50.0}
     file.write_text("{}\n" + json.dumps(line) + "\n")
-    assert training_line(file) == "epoch 3 of 10, step 5 of 10, loss 1.250, val accuracy 0.500, about 2 min left"
-
-
-def test_a_resumed_training_does_not_count_the_time_of_epochs_before_it(tmp_path: Path) -> None:
-    file = tmp_path / "progress.jsonl"
-    file.write_text(json.dumps({"epoch": 8, "epochs": 10, "step": 10, "steps": 10, "seconds": 10.0, "resumed": 7}))
-    assert training_line(file) == "epoch 8 of 10, step 10 of 10, about 20 s left"
+    assert training_line(file) == "epoch 3 of 10, step 25 of 100, loss 1.250, val accuracy 0.500, about 2 min left"
 
 
 def test_a_progress_file_that_is_missing_or_half_written_shows_nothing(tmp_path: Path) -> None:
