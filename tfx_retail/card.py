@@ -1,0 +1,130 @@
+"""The model card: what a model is, what it was made from, what it is worth and where it ends, as plain Markdown."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from tfx_retail.verdict import SignatureEvaluation, Verdict
+
+_METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss")
+_SPLITS = {
+    "photo": "no photo is in two roles",
+    "group": "no scene is in two roles",
+    "store": "no store is in two roles",
+    "time": "later photos judge what earlier ones taught",
+    "given": "as the data's own lists say",
+}
+_LISTED = 20  # names in a list before it is cut
+
+
+class ModelFacts(Struct, frozen=True, kw_only=True):
+    """What a card says of the model itself, as `model.json` beside it has it."""
+
+    image_size: int
+    parameters: int
+    k: int
+    examples: dict[str, int]  # SKU -> training crops
+    never_answered: list[str]
+    crop_context: float = 0.0
+
+
+class DataFacts(Struct, frozen=True, kw_only=True):
+    """What a card says of the data."""
+
+    roles: dict[str, int]  # role -> crops
+    split_by: str
+    photos: int
+    rejected: int
+    sized: int  # crops of eval with a measured side
+
+
+def model_card(name: str, model: ModelFacts, data: DataFacts, evaluation: Mapping[str, SignatureEvaluation], verdict: Verdict) -> str:
+    """Returns the card; every share has the number of examples behind it."""
+    sections = [
+        f"# {name}",
+        _what_it_is(model),
+        "## Data",
+        *_data(model, data),
+        "## Results on eval",
+        _results(evaluation),
+        f"`predict_sized` had a measured side of {data.sized:,} of the {data.roles['eval']:,} crops; of the others it answers as "
+        "`serving_default` does.",
+        "## Weakest families",
+        _families(evaluation["serving_default"].slices),
+        "## Verdict",
+        *_verdict(verdict),
+        "## Limits",
+        "\n".join(f"- {line}" for line in _limits(model, evaluation["serving_default"])),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _what_it_is(model: ModelFacts) -> str:
+    return (
+        f"Names the product on an upright crop of one facing, out of {len(model.examples) - len(model.never_answered):,} SKUs. "
+        f"A network of {model.parameters / 1e6:.2f} million parameters on {model.image_size} x {model.image_size} pixels; "
+        "family first, look within it, SKU within that. With the product's measured height or width, `predict_sized` tells sizes of one "
+        "look apart."
+    )
+
+
+def _data(model: ModelFacts, data: DataFacts) -> Iterator[str]:
+    trained = sum(1 for count in model.examples.values() if count)
+    yield _table(("role", "crops"), [(role, f"{count:,}") for role, count in data.roles.items()])
+    yield (
+        f"{data.photos:,} photos, {data.rejected:,} files, boxes or rows rejected. Split by {data.split_by}: {_SPLITS[data.split_by]}. "
+        f"{trained:,} of {len(model.examples):,} SKUs have training crops."
+    )
+
+
+def _results(evaluation: Mapping[str, SignatureEvaluation]) -> str:
+    rows = [(_spoken(metric), *(_number(measured.overall.get(metric)) for measured in evaluation.values())) for metric in _METRICS]
+    rows.append(("examples", *(f"{measured.examples:,}" for measured in evaluation.values())))
+    return _table(("metric", *evaluation), rows)
+
+
+def _families(slices: Sequence[Mapping[str, Any]]) -> str:
+    families = [row for row in slices if row["feature"] == "family" and row["sku_accuracy"] is not None]
+    weakest = sorted(families, key=lambda row: (row["sku_accuracy"], -row["examples"], row["value"]))[:5]
+    rows = [(row["value"], _number(row["sku_accuracy"]), _number(row["family_accuracy"]), f"{row['examples']:,}") for row in weakest]
+    return _table(("family", "SKU accuracy", "family accuracy", "examples"), rows)
+
+
+def _verdict(verdict: Verdict) -> Iterator[str]:
+    yield "Blessed." if verdict.blessed else "Not blessed."
+    yield "\n".join([*(f"- {rule.result}: {rule.text}" for rule in verdict.rules), *(f"- note: {note}" for note in verdict.notes)])
+
+
+def _limits(model: ModelFacts, measured: SignatureEvaluation) -> Iterator[str]:
+    if model.never_answered:
+        yield f"Never answered, as they have no training crops or are retired: {_names(model.never_answered)}."
+    if measured.absent:
+        yield f"Not measured, as eval has no crop of them: {_names(measured.absent)}."
+    yield "A product outside the catalogue gets the name of one in it; `unknown_score` and `accepted` are thresholds on scores."
+    yield "SKUs of one look differ in size only: without a measured size the answer among them is a guess."
+    yield "Measured on photos like those of eval; other cameras, shelves and countries have to be measured anew."
+
+
+def _names(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _LISTED:,} more" if len(listed) > _LISTED else ""
+    return ", ".join(listed[:_LISTED]) + more
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """A bar in a product's name would start a new column."""
+    return text.replace("|", "\\|")
+
+
+def _spoken(metric: str) -> str:
+    return metric.replace("_", " ").replace("sku", "SKU")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

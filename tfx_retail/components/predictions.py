@@ -1,0 +1,199 @@
+"""The Predictions node: what the new model and the last blessed one say of every crop that calibrates or judges."""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import Examples, Model
+from tfx.utils import path_utils
+
+from tfx_retail import evaluation, features, preprocessing
+from tfx_retail.answers import Hierarchy
+from tfx_retail.components import artifacts
+from tfx_retail.errors import UserError
+from tfx_retail.evaluation import SIGNATURES, Decisions, Indices
+from tfx_retail.predictions import (
+    BASELINE,
+    FAMILY_SCORES,
+    SKU_SCORES,
+    UNKNOWN_SCORE,
+    Answers,
+    PredictionFacts,
+    encode,
+    file_path,
+    write_facts,
+)
+from tfx_retail.serving import BATCH
+
+ROLES = ("calibration", "eval")  # train and validation have shaped the model: what it says of them proves nothing
+
+
+class Predictor(NamedTuple):
+    """A loaded model and its label lists."""
+
+    predict_all: Any
+    lists: Hierarchy
+    model: Any  # kept, as its functions do not keep its variables alive
+
+
+@component
+def SkuPredictions(  # noqa: N802  # TFX names a component after its function
+    examples: InputArtifact[Examples],
+    model: InputArtifact[Model],
+    predictions: OutputArtifact[artifacts.Predictions],
+    baseline: Parameter[str],
+    code: Parameter[str],
+) -> None:
+    """Writes the answers of `model` and of the version in the folder `baseline`, if one is given, to the crops of ROLES."""
+    del code  # read by the cache alone
+    candidate = Path(path_utils.serving_model_path(model.uri))
+    predict(Path(examples.uri), candidate, Path(baseline) if baseline else None, Path(predictions.uri))
+
+
+def predict(examples: Path, candidate: Path, baseline: Path | None, folder: Path) -> PredictionFacts:
+    """Writes the prediction files of all ROLES, holding two batches in memory at a time, and returns what they hold."""
+    begun = time.monotonic()
+    predictors = {"": load(candidate)} | ({BASELINE: load(baseline)} if baseline else {})
+    written = {role: _write_role(examples / f"Split-{role}", predictors, folder, role) for role in ROLES}
+    lists = predictors[""].lists
+    earlier = predictors[BASELINE].lists.skus if baseline else lists.skus
+    facts = PredictionFacts(
+        counts={role: count for role, (count, _) in written.items()},
+        sized={role: sized for role, (_, sized) in written.items()},
+        skus=list(lists.skus),
+        looks=list(lists.looks),
+        families=list(lists.families),
+        categories=list(lists.categories),
+        never_answered=[sku for sku, active in zip(lists.skus, lists.active, strict=True) if not active],
+        top=lists.top,
+        baseline=str(baseline or ""),
+        baseline_lacks=[sku for sku in lists.skus if sku not in set(earlier)],
+        candidate_lacks=[sku for sku in earlier if sku not in set(lists.skus)],
+        seconds=round(time.monotonic() - begun, 3),
+    )
+    write_facts(folder, facts)
+    return facts
+
+
+def load(folder: Path) -> Predictor:
+    """Returns the model of a folder.
+
+    Raises:
+      UserError: there is none.
+    """
+    if not (folder / "saved_model.pb").is_file():
+        raise UserError(f"{folder}: no model in it (saved_model.pb); it was removed since the run began; run again")
+    model = tf.saved_model.load(str(folder))
+    return Predictor(model.signatures["predict_all"], evaluation.lists_of(folder), model)
+
+
+def _write_role(source: Path, predictors: Mapping[str, Predictor], folder: Path, role: str) -> tuple[int, int]:
+    """Writes one file for each file of examples; returns the number of crops and of those with a measured side."""
+    files = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else []
+    count = sized = 0
+    for number, file in enumerate(files):
+        target = file_path(folder, role, number, len(files))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tf.io.TFRecordWriter(str(target)) as writer:
+            for batch in _scored(file, predictors):
+                for example in _encoded(batch, predictors, file):
+                    writer.write(example)
+                count += len(batch["serialized"])
+                sized += int(batch["sized"].sum())
+    return count, sized
+
+
+def _scored(file: Path, predictors: Mapping[str, Predictor]) -> Iterator[dict[str, Any]]:
+    """Yields batches with the raw scores of every predictor; the next batch is computed while this one is written."""
+    spec = {
+        features.IMAGE.name: tf.io.FixedLenFeature([], tf.string),
+        features.SKU.name: tf.io.FixedLenFeature([], tf.string),
+        features.MEASURED_HEIGHT_MM.name: tf.io.FixedLenFeature([], tf.float32, default_value=float("nan")),
+        features.MEASURED_WIDTH_MM.name: tf.io.FixedLenFeature([], tf.float32, default_value=float("nan")),
+    }
+
+    def score(serialized: Any) -> dict[str, Any]:
+        parsed = tf.io.parse_example(serialized, spec)
+        height = preprocessing.known_mm(parsed[features.MEASURED_HEIGHT_MM.name])
+        width = preprocessing.known_mm(parsed[features.MEASURED_WIDTH_MM.name])
+        scores = {name: _both(predictor.predict_all, parsed[features.IMAGE.name], height, width) for name, predictor in predictors.items()}
+        known = tf.math.is_finite(height) | tf.math.is_finite(width)
+        return {"serialized": serialized, "sku": parsed[features.SKU.name], "sized": known, "scores": scores}
+
+    compression = "GZIP" if file.suffix == ".gz" else ""
+    batches = tf.data.TFRecordDataset(str(file), compression_type=compression).batch(BATCH).map(score).prefetch(1)
+    yield from batches.as_numpy_iterator()
+
+
+def _both(predict_all: Any, images: Any, height: Any, width: Any) -> dict[str, dict[str, Any]]:
+    """Returns the raw scores by signature; rows without a size are not asked twice."""
+    unknown = tf.fill(tf.shape(images), float("nan"))
+    unsized = predict_all(image_bytes=images, measured_height_mm=unknown, measured_width_mm=unknown)
+    rows = tf.where(tf.math.is_finite(height) | tf.math.is_finite(width))
+
+    def ask_again() -> dict[str, Any]:
+        again = predict_all(
+            image_bytes=tf.gather_nd(images, rows),
+            measured_height_mm=tf.gather_nd(height, rows),
+            measured_width_mm=tf.gather_nd(width, rows),
+        )
+        return {name: tf.tensor_scatter_nd_update(unsized[name], rows, again[name]) for name in unsized}
+
+    sized = tf.cond(tf.size(rows) > 0, ask_again, lambda: unsized)
+    return dict(zip(SIGNATURES, (unsized, sized), strict=True))
+
+
+def _encoded(batch: dict[str, Any], predictors: Mapping[str, Predictor], file: Path) -> Iterator[bytes]:
+    lists = predictors[""].lists
+    skus = [sku.decode("utf-8") for sku in batch["sku"]]
+    label = _labels(skus, lists)
+    if (label < 0).any():
+        raise UserError(f"{file}: SKU {skus[int(label.argmin())]!r} is not in the model's labels.csv; run again with the cache off")
+    answers: dict[str, Answers] = {}
+    for name, predictor in predictors.items():
+        for signature in SIGNATURES:
+            own = _answers(batch["scores"][name][signature], predictor.lists, _labels(skus, predictor.lists))
+            answers[name + signature] = own if predictor.lists is lists else translated(own, predictor.lists, lists)
+    truth = evaluation.truth(label, lists)
+    for row, serialized in enumerate(batch["serialized"]):
+        yield encode(serialized, row, truth, answers)
+
+
+def _labels(skus: list[str], lists: Hierarchy) -> Indices:
+    """Returns [N], -1 for a SKU that the lists lack."""
+    return _places(skus, lists.skus)
+
+
+def _answers(scores: Mapping[str, NDArray[Any]], lists: Hierarchy, label: Indices) -> Answers:
+    sku_scores = scores[SKU_SCORES]
+    decisions = evaluation.decide(sku_scores, scores[FAMILY_SCORES], lists)
+    hits = evaluation.in_top(sku_scores, decisions.indices[:, 0], label, lists)
+    return Answers(sku_scores, scores[FAMILY_SCORES], scores[UNKNOWN_SCORE], decisions, hits)
+
+
+def translated(given: Answers, own: Hierarchy, lists: Hierarchy) -> Answers:
+    """Returns one model's answers in the label lists of another; what was decided and what was right stay as they were."""
+    places = [_places(a, b) for a, b in zip(own[:4], lists[:4], strict=True)]  # skus, looks, families, categories
+    indices = np.stack([place[given.decisions.indices[:, level]] for level, place in enumerate(places)], axis=1)
+    return given._replace(
+        sku_scores=_reordered(given.sku_scores, places[0], len(lists.skus)),
+        family_scores=_reordered(given.family_scores, places[2], len(lists.families)),
+        decisions=Decisions(indices, given.decisions.confidences),
+    )
+
+
+def _places(names: Any, order: Any) -> Indices:
+    place = {name: index for index, name in enumerate(order)}
+    return np.array([place.get(name, -1) for name in names], np.int64)
+
+
+def _reordered(scores: NDArray[np.float32], places: Indices, columns: int) -> NDArray[np.float32]:
+    result = np.zeros((len(scores), columns), np.float32)
+    result[:, places[places >= 0]] = scores[:, places >= 0]
+    return result

@@ -1,0 +1,121 @@
+"""The Pusher node: a blessed model becomes the next version in the serving folder; one that is not leaves no trace there."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from absl import logging
+from tfx.components.util.model_utils import is_model_blessed
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types.artifact_utils import get_single_instance
+from tfx.types.channel import Channel
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.standard_artifacts import Model, ModelBlessing, ModelEvaluation, PushedModel
+from tfx.utils import path_utils
+
+from tfx_retail import versions
+from tfx_retail.components import artifacts
+from tfx_retail.verdict import SignatureEvaluation, Verdict
+from tfx_retail.versions import EXTRA, Manifest
+
+# properties of PushedModel, as TFX's own Pusher names them
+_PUSHED, _DESTINATION, _VERSION = "pushed", "pushed_destination", "pushed_version"
+
+
+class RetailPusherSpec(ComponentSpec):
+    """What goes in and out."""
+
+    PARAMETERS: ClassVar[dict[str, Any]] = {
+        name: ExecutionParameter(type=str)
+        for name in ("model_dir", "name", "config", "config_digest", "data_digest", "code_digest", "code")
+    }
+    INPUTS: ClassVar[dict[str, Any]] = {
+        "model": ChannelParameter(type=Model),
+        "blessing": ChannelParameter(type=ModelBlessing),
+        "evaluation": ChannelParameter(type=ModelEvaluation),
+        "verdict": ChannelParameter(type=artifacts.Verdict),
+        "card": ChannelParameter(type=artifacts.ModelCard),
+    }
+    OUTPUTS: ClassVar[dict[str, Any]] = {"pushed_model": ChannelParameter(type=PushedModel)}
+
+
+class RetailPusherExecutor(BaseExecutor):
+    """Pushes by `tfx_retail.versions`; the run id comes from the context, as a parameter it would defeat the cache."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:  # noqa: N802  # TFX's name
+        """Claims a version where the model is blessed, and says what was done in the PushedModel and in `push.json`.
+
+        Raises:
+          VersionError: the served labels moved meanwhile, or the disk is full.
+        """
+        inputs = {name: get_single_instance(channel) for name, channel in input_dict.items()}
+        pushed = get_single_instance(output_dict["pushed_model"])
+        if not is_model_blessed(inputs["blessing"]):
+            _record(pushed, None, "", "not blessed: verdict.json names the rules that failed")
+            return
+        model_dir = Path(exec_properties["model_dir"])
+        number = _push(inputs, model_dir, exec_properties, self._context.pipeline_run_id or "")
+        _record(pushed, number, str(model_dir / str(number)), "blessed")
+
+
+class RetailPusher(BaseComponent):
+    """Model, blessing and what explains them to a version in `<model_dir>/<integer>`.
+
+    Args of its constructor: `config` is the whole configuration as JSON, kept in the manifest; `code_digest` is of the code that made
+    the model, `code` of the pusher's own.
+    """
+
+    SPEC_CLASS = RetailPusherSpec
+    EXECUTOR_SPEC = ExecutorClassSpec(RetailPusherExecutor)
+
+    def __init__(
+        self,
+        *,
+        model: Channel,
+        blessing: Channel,
+        evaluation: Channel,
+        verdict: Channel,
+        card: Channel,
+        **parameters: str,
+    ) -> None:
+        inputs = {"model": model, "blessing": blessing, "evaluation": evaluation, "verdict": verdict, "card": card}
+        super().__init__(RetailPusherSpec(**inputs, **parameters, pushed_model=Channel(type=PushedModel)))
+
+
+def _push(inputs: dict[str, Any], model_dir: Path, settings: dict[str, Any], run_id: str) -> int:
+    files = {
+        f"{EXTRA}/verdict.json": Path(inputs["verdict"].uri) / "verdict.json",
+        f"{EXTRA}/evaluation.json": Path(inputs["evaluation"].uri) / "evaluation.json",
+        f"{EXTRA}/model_card.md": Path(inputs["card"].uri) / "model_card.md",
+    }
+    verdict = msgspec.json.decode(files[f"{EXTRA}/verdict.json"].read_bytes(), type=Verdict)
+    measured = msgspec.json.decode(files[f"{EXTRA}/evaluation.json"].read_bytes(), type=dict[str, SignatureEvaluation])
+    manifest = Manifest(
+        name=settings["name"],
+        run_id=run_id,
+        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        config=msgspec.json.decode(settings["config"]),
+        config_digest=settings["config_digest"],
+        data_digest=settings["data_digest"],
+        code_digest=settings["code_digest"],
+        metrics={name: signature.overall for name, signature in measured.items()},
+        verdict=msgspec.to_builtins(verdict),
+        schema_reviewed=verdict.schema_reviewed,
+        baseline=verdict.baseline,
+    )
+    return versions.push(Path(path_utils.serving_model_path(inputs["model"].uri)), model_dir, manifest, files)
+
+
+def _record(pushed: Any, number: int | None, destination: str, reason: str) -> None:
+    pushed.set_int_custom_property(_PUSHED, int(number is not None))
+    if number is not None:
+        pushed.set_string_custom_property(_DESTINATION, destination)
+        pushed.set_string_custom_property(_VERSION, str(number))
+    folder = Path(pushed.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"pushed": number is not None, "version": number, "destination": destination, "reason": reason}
+    (folder / "push.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
+    logging.info("push: %s", facts)
