@@ -2,9 +2,9 @@
 
 import shutil
 import time
-from pathlib import Path
 from typing import Any
 
+import msgspec
 from google.protobuf import json_format
 from ml_metadata import MetadataStore
 
@@ -13,7 +13,7 @@ from tfx_retail.config import Config
 from tfx_retail.inputs import RunInputs, workspace
 from tfx_retail.launch import NodeFailed, compile_for_run, launch, needed_for, node_names
 from tfx_retail.pipeline import TRAINER, build_pipeline, checkpoint_folder
-from tfx_retail.runs import NodeFacts, RunFacts, write_atomically, write_run
+from tfx_retail.runs import NodeFacts, RunFacts, RunState, write_atomically, write_run
 from tfx_retail.screen import Board
 
 
@@ -83,10 +83,11 @@ def _recover(config: Config) -> None:
     lineage.forget_lost_versions(store)
 
 
-def _end_state(facts: RunFacts) -> Any:
-    pushed = facts.node("Pusher")
-    if pushed is None:
+def _end_state(facts: RunFacts) -> RunState:
+    folder = facts.output("Pusher", "pushed_model")
+    if folder is None:
         return "done"
+    facts.version = msgspec.json.decode((folder / "push.json").read_bytes())["version"]
     return "blessed" if facts.version is not None else "not blessed"
 
 
@@ -94,8 +95,3 @@ def _forget_checkpoints(config: Config, inputs: RunInputs, facts: RunFacts) -> N
     """The trained model is an artifact now; a checkpoint that stayed would be disk space and nothing else."""
     if facts.node(TRAINER) is not None:
         shutil.rmtree(checkpoint_folder(config, inputs), ignore_errors=True)
-
-
-def log_path(config: Config, run_id: str) -> Path:
-    """Returns the file that holds what TensorFlow, TFX and Beam said during a run."""
-    return workspace(config).run(run_id) / "run.log"

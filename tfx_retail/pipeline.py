@@ -6,21 +6,25 @@ from typing import Any
 import msgspec
 from tfx.components import ImportSchemaGen, StatisticsGen, Trainer, Transform
 from tfx.dsl.components.base.base_node import BaseNode
-from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 
 from tfx_retail import lineage, preprocessing, training
 from tfx_retail.components.data_gate import DataGate
+from tfx_retail.components.evaluator import SkuEvaluator
 from tfx_retail.components.example_gen import ShelfExampleGen
+from tfx_retail.components.infra_check import InfraCheck
 from tfx_retail.components.labels import RetailLabels
+from tfx_retail.components.model_card import ModelCard
+from tfx_retail.components.predictions import SkuPredictions
+from tfx_retail.components.pusher import RetailPusher
 from tfx_retail.components.schema import DraftSchemaGen, ImageBlindValidator, statistics_options
+from tfx_retail.components.verdict import SkuVerdict
 from tfx_retail.config import Config
 from tfx_retail.digests import code_digest, text_digest
-from tfx_retail.inputs import RunInputs, training_view, workspace
+from tfx_retail.inputs import RunInputs, model_dir, training_view, workspace
 
 TRAINER = "Trainer"
-_IN_PROCESS = ("--runner=DirectRunner",)
 
 
 def build_pipeline(config: Config, inputs: RunInputs) -> Pipeline:
@@ -47,10 +51,10 @@ def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
     data = _data_nodes(config, inputs)
     examples, gate, labels = data["ExampleGen"], data["DataGate"], data["Labels"]
     schema = data.get("ImportSchemaGen") or data["SchemaGen"]
-    transform = _transform(config, inputs, examples, schema)
+    transform = _transform(inputs, examples, schema)
     transform.add_upstream_nodes([gate, labels])
     trainer = _trainer(config, inputs, examples, transform)
-    return [*data.values(), transform, trainer, *_judging_nodes(config, inputs, examples, gate, labels, trainer)]
+    return [*data.values(), transform, trainer, *_judging_nodes(config, inputs, examples, gate, trainer)]
 
 
 def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
         catalog=str(inputs.catalog),
         label_map=str(inputs.label_map or ""),
         data_digest=inputs.data_digest,
-        code_digest=code_digest("tfx_retail.components.example_gen"),
+        code_digest=code_digest(ShelfExampleGen.__module__),
         shards=config.beam.shards,
         failure_dir=str(workspace(config).root),
     ).with_id("ExampleGen")
@@ -74,19 +78,21 @@ def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
     )
     gate = DataGate(
         anomalies=validator.outputs["anomalies"],
+        statistics=statistics.outputs["statistics"],
+        schema=schema.outputs["schema"],
         report=examples.outputs["report"],
         on_anomalies=config.data.on_anomalies,
         reviewed=int(inputs.schema is not None),
-        code=code_digest("tfx_retail.components.data_gate"),
+        code=code_digest(DataGate.__module__),
     )
     labels = RetailLabels(
-        labels_file=str(inputs.labels), catalog_file=str(inputs.catalog), code=code_digest("tfx_retail.components.labels")
+        labels_file=str(inputs.labels), catalog_file=str(inputs.catalog), code=code_digest(RetailLabels.__module__)
     ).with_id("Labels")
     nodes = (examples, statistics, schema, validator, gate, labels)
     return {node.id: node for node in nodes}
 
 
-def _transform(config: Config, inputs: RunInputs, examples: Any, schema: Any) -> Transform:
+def _transform(inputs: RunInputs, examples: Any, schema: Any) -> Transform:
     return Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
@@ -117,12 +123,51 @@ def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: Transf
     ).with_id(TRAINER)
 
 
-def _judging_nodes(config: Config, inputs: RunInputs, examples: Any, gate: Any, labels: Any, trainer: Any) -> list[BaseNode]:
-    raise NotImplementedError
+def _judging_nodes(config: Config, inputs: RunInputs, examples: Any, gate: Any, trainer: Any) -> list[BaseNode]:
+    model = trainer.outputs["model"]
+    predictions = SkuPredictions(
+        examples=examples.outputs["examples"],
+        model=model,
+        baseline=str(inputs.baseline.path) if inputs.baseline else "",
+        code=code_digest(SkuPredictions.__module__),
+    ).with_id("Predictions")
+    evaluator = SkuEvaluator(predictions.outputs["predictions"], code=code_digest(SkuEvaluator.__module__)).with_id("Evaluator")
+    infra = InfraCheck(model=model, code=code_digest(InfraCheck.__module__))
+    verdict = SkuVerdict(
+        evaluation=evaluator.outputs["evaluation"],
+        infra=infra.outputs["check"],
+        model=model,
+        predictions=predictions.outputs["predictions"],
+        data_check=gate.outputs["check"],
+        rules=_json(config.verdict),
+        code=code_digest(SkuVerdict.__module__),
+    ).with_id("Verdict")
+    card = ModelCard(
+        model=model,
+        report=examples.outputs["report"],
+        predictions=predictions.outputs["predictions"],
+        evaluation=evaluator.outputs["evaluation"],
+        verdict=verdict.outputs["verdict"],
+        name=config.name,
+        split_by=config.split.by,
+        code=code_digest(ModelCard.__module__),
+    )
+    pusher = RetailPusher(
+        model=model,
+        blessing=verdict.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        verdict=verdict.outputs["verdict"],
+        card=card.outputs["card"],
+        model_dir=str(model_dir(config)),
+        name=config.name,
+        config=_json(config),
+        config_digest=inputs.config_digest,
+        data_digest=inputs.data_digest,
+        code_digest=code_digest(training.__name__),
+        code=code_digest(RetailPusher.__module__),
+    ).with_id("Pusher")
+    return [predictions, evaluator, infra, verdict, card, pusher]
 
 
 def _json(section: object) -> str:
     return msgspec.json.encode(section).decode()
-
-
-__all__ = ["BeamExecutorSpec", "build_pipeline"]
