@@ -47,8 +47,9 @@ def decimal_faults(table: Table) -> list[str]:
     first: dict[str, int] = {}
     for row in table.rows:
         for column in numeric:
-            for mark in {".", ","} & set(row.cells[column]):
-                first.setdefault(mark, row.line)
+            found = _NUMBER.fullmatch(row.cells[column])
+            if found and found[1]:
+                first.setdefault(found[1][0], row.line)
     if table.separator == "," or len(first) < 2:  # with commas between cells, each decimal comma is a fault of its own
         return []
     return [f"rows {first[',']} and {first['.']}: decimals have a comma in one and a point in the other; write them alike"]

@@ -65,6 +65,8 @@ def _near_names(rows: Sequence[Numbered], column: str) -> Iterator[str]:
     spellings: dict[str, dict[str, int]] = defaultdict(dict)
     for line, product in rows:
         text = getattr(product, column)
+        if column == "look" and text == product.sku:
+            continue  # its own; the SKU has been looked at
         spellings[folded(text)].setdefault(text, line)
     for found in spellings.values():
         if len(found) > 1:

@@ -18,9 +18,11 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx, xls
 
 _JOINERS = "\u200c\u200d"  # Persian and Indic scripts, and emoji, are spelled with them
 
-_COMMON_HANZI = (0xB0A1, 0xD7F9)  # level 1 of GB 2312, the 3,755 characters in daily use
+_LAST_COMMON = b"\xd7\xf9"  # GB 2312 sorts its 3,755 characters of daily use before all others
+_MOSTLY = 0.8
 _CHINESE_MARKS = "·×—…‘’“”°℃"
 _LATIN_MARKS = "€£§°±²³µ·¼½¾×®©™‘’“”–—…¿¡«»ºª•\u00a0"
+_LAST_LATIN = "\u024f"
 _RARE_LATIN = "ÐÞðþÝýŸƒˆ"  # Icelandic and stray letters: what Chinese bytes look like, seldom what a shop writes
 
 
@@ -107,7 +109,9 @@ def decode(data: bytes) -> str:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise ValueError(f"row {line}: holds a NUL byte: the file is damaged, or UTF-16 without a mark; {_SAVE_AS_UTF_8}")
     text = _strictly(data, "utf-8-sig")
-    return _legacy(data) if text is None else text
+    if text is None:
+        return _legacy(data)
+    return _refuse(data, "in one encoding for sure: they could be UTF-8 or GBK") if _may_be_gbk(data, text) else text
 
 
 def _strictly(data: bytes, encoding: str) -> str | None:
@@ -122,22 +126,30 @@ def _refuse(data: bytes, expected: str) -> str:
     raise ValueError(f"row {line}: the bytes are not {expected}; {_SAVE_AS_UTF_8}")
 
 
+def _may_be_gbk(data: bytes, text: str) -> bool:
+    """True where a short GBK file is valid UTF-8 by chance: two bytes of a common ideograph may be one rare letter."""
+    if data.startswith(codecs.BOM_UTF8) or text.isascii() or max(text) >= "\u0800" or _is_latin(text):
+        return False
+    chinese = _strictly(data, "gbk")
+    return chinese is not None and _common_share(chinese) >= _MOSTLY
+
+
 def _legacy(data: bytes) -> str:
-    """Each of cp1252 and GBK decodes most of the other's files, into other words: only the one that makes sense is taken."""
+    """Each of cp1252 and GBK decodes most of the other's files, into other words: only one that makes sense alone is taken."""
     latin, chinese = _strictly(data, "cp1252"), _strictly(data, "gbk")
-    as_latin, as_chinese = latin is not None and _is_latin(latin), chinese is not None and _is_chinese(chinese)
-    if as_latin and not as_chinese and latin is not None:
+    as_latin = latin is not None and _is_latin(latin)
+    share = -1.0 if chinese is None else _common_share(chinese)
+    if latin is not None and as_latin and share < 0.0:
         return latin
-    if as_chinese and not as_latin and chinese is not None:
+    if chinese is not None and not as_latin and share >= _MOSTLY:
         return chinese
-    both = "could be cp1252 or GBK alike" if as_latin else "UTF-8, and make sense neither as cp1252 nor as GBK"
-    return _refuse(data, both)
+    return _refuse(data, "in one encoding for sure: they could be cp1252 or GBK" if as_latin else "UTF-8, cp1252 or GBK")
 
 
 def _is_latin(text: str) -> bool:
-    """True where accents stand one or two at a time in words, as in Western European text."""
+    """True where accents stand one or two at a time in words, as in European text."""
     special = {character for character in text if not character.isascii()}
-    if any(character in _RARE_LATIN or not (character.isalpha() or character in _LATIN_MARKS) for character in special):
+    if any(character in _RARE_LATIN or not (character in _LATIN_MARKS or "\u00c0" <= character <= _LAST_LATIN) for character in special):
         return False
     if re.search(r"[^\x00-\x7f]{3}", text):
         return False
@@ -148,17 +160,18 @@ def _is_latin(text: str) -> bool:
     )
 
 
-def _is_chinese(text: str) -> bool:
-    """True where nearly all ideographs are common ones, and all else is a Chinese text's punctuation."""
-    special = [character for character in text if not character.isascii()]
+def _common_share(text: str) -> float:
+    """Returns the share of a text's ideographs that are in daily use, in [0, 1]; -1 where some are not in GB 2312, or it has none."""
+    special = [character for character in text if not character.isascii() and character not in _CHINESE_MARKS]
     ideographs = [character for character in special if "\u4e00" <= character <= "\u9fff"]
     others = [character for character in special if not "\u4e00" <= character <= "\u9fff"]
-    if any(
-        not ("\u3000" <= character <= "\u303f" or "\uff00" <= character <= "\uffef" or character in _CHINESE_MARKS) for character in others
-    ):
-        return False
-    common = sum(_COMMON_HANZI[0] <= int.from_bytes(character.encode("gbk"), "big") <= _COMMON_HANZI[1] for character in ideographs)
-    return bool(ideographs) and common >= 0.8 * len(ideographs)
+    if not ideographs or any(not ("\u3000" <= character <= "\u303f" or "\uff00" <= character <= "\uffef") for character in others):
+        return -1.0
+    try:
+        codes = [character.encode("gb2312") for character in ideographs]
+    except UnicodeEncodeError:
+        return -1.0
+    return sum(code <= _LAST_COMMON for code in codes) / len(codes)
 
 
 def _records(text: str, path: Path, wanted: tuple[str, ...]) -> tuple[list[tuple[int, list[str]]], str]:
