@@ -48,8 +48,7 @@ def model_card(name: str, model: ModelFacts, data: DataFacts, evaluation: Mappin
         *_data(model, data),
         "## Results on eval",
         _results(evaluation),
-        f"`predict_sized` had a measured side of {data.sized:,} of the {data.roles['eval']:,} crops; of the others it answers as "
-        "`serving_default` does.",
+        _sized(data),
         "## Weakest families",
         _families(evaluation["serving_default"].slices),
         "## Verdict",
@@ -82,6 +81,13 @@ def _results(evaluation: Mapping[str, SignatureEvaluation]) -> str:
     rows = [(_spoken(metric), *(_number(measured.overall.get(metric)) for measured in evaluation.values())) for metric in _METRICS]
     rows.append(("examples", *(f"{measured.examples:,}" for measured in evaluation.values())))
     return _table(("metric", *evaluation), rows)
+
+
+def _sized(data: DataFacts) -> str:
+    return (
+        f"{data.sized:,} of the {data.roles['eval']:,} crops have a measured side; to the others `predict_sized` answers as "
+        "`serving_default` does."
+    )
 
 
 def _families(slices: Sequence[Mapping[str, Any]]) -> str:

@@ -1,5 +1,6 @@
 """Whether a model may be pushed: each rule with what was measured, what was asked for and the result."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -81,12 +82,12 @@ def _judge_rule(rule: Rule, measured: SignatureEvaluation | None, min_examples: 
     value = measured.overall.get(rule.metric) if measured else None
     examples = measured.examples if measured else 0
     result: Result = "pass" if _holds(rule, value) else "fail"
-    if examples < min_examples:
+    if measured and examples < min_examples:
         result = "too_few"
     return RuleResult(
         metric=rule.metric,
         signature=rule.signature,
-        value=value if value is not None and value == value else None,  # noqa: PLR0124  # NaN differs from itself
+        value=None if value is None or math.isnan(value) else value,
         at_least=rule.at_least,
         at_most=rule.at_most,
         examples=examples,
@@ -104,7 +105,7 @@ def _holds(rule: Rule, value: float | None) -> bool:
 
 
 def _words(rule: Rule, value: float | None, examples: int, min_examples: int) -> str:
-    found = "not measured" if value is None else f"{value:.3f}"
+    found = "not measured" if value is None else "not a number" if math.isnan(value) else f"{value:.3f}"
     asked = f"at least {rule.at_least:g}" if rule.at_least is not None else f"at most {rule.at_most:g}"
     few = f", too few: at least {min_examples} are needed" if examples < min_examples else ""
     return f"{rule.metric} of {rule.signature} is {found} (asked: {asked}; {examples:,} examples{few})"

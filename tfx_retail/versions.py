@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -26,7 +27,9 @@ from tfx_retail.errors import UserError
 MANIFEST = "manifest.json"
 EXTRA = "assets.extra"  # the SavedModel folder for files that TensorFlow does not read
 LABELS = f"{EXTRA}/labels.csv"
-_LEFTOVER = f".tmp-{socket.gethostname()}-"
+_HIDDEN = ".tmp-"
+_OWN = f"{_HIDDEN}{socket.gethostname()}-"
+_FORGOTTEN_S = 24 * 3600  # a hidden folder of another host that is older was left by a killed push: none takes so long
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
@@ -132,15 +135,15 @@ def rollback(model_dir: Path, number: int, reason: str = "", *, now: datetime | 
         faults = verify(version)
         if faults:
             raise VersionError(f"{version.path}: damaged, not rolled back to: {'; '.join(faults[:5])}; choose another version")
-        time = (now or datetime.now(timezone.utc)).isoformat(timespec="seconds")
-        manifest = msgspec.structs.replace(version.manifest, time=time, rollback_of=number, reason=reason)
+        at = (now or datetime.now(timezone.utc)).isoformat(timespec="seconds")
+        manifest = msgspec.structs.replace(version.manifest, time=at, rollback_of=number, reason=reason)
         return _claim(model_dir, {name: version.path / name for name in manifest.files}, manifest)
 
 
 def remove(version: Version) -> None:
     """Removes a version; a reader sees all of it or nothing."""
     with _exclusive(version.path.parent):
-        hidden = version.path.parent / f"{_LEFTOVER}{os.getpid()}-{version.number}"
+        hidden = version.path.parent / f"{_OWN}{os.getpid()}-{version.number}"
         version.path.rename(hidden)
         shutil.rmtree(hidden)
 
@@ -190,14 +193,16 @@ def _order(path: Path) -> list[str]:
 def _exclusive(model_dir: Path) -> Iterator[None]:
     """Lets one push, rollback or removal at a time change the folder; the lock goes with its process.
 
-    So whatever hidden folder of this host is there when the lock is held was left by a process that is gone.
+    So whatever hidden folder of this host is there when the lock is held was left by a process that is gone. Across a network file
+    system the lock may not hold: another host's folder is left alone for a day.
     """
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
         with open(model_dir / ".lock", "a", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            for leftover in model_dir.glob(f"{_LEFTOVER}*"):
-                shutil.rmtree(leftover, ignore_errors=True)
+            for hidden in model_dir.glob(f"{_HIDDEN}*"):
+                if hidden.name.startswith(_OWN) or time.time() - hidden.stat().st_mtime > _FORGOTTEN_S:
+                    shutil.rmtree(hidden, ignore_errors=True)
             yield
     except OSError as error:
         raise VersionError(_reason(model_dir, error)) from error
@@ -211,7 +216,7 @@ def _reason(model_dir: Path, error: OSError) -> str:
 
 def _claim(model_dir: Path, files: Mapping[str, Path], manifest: Manifest) -> int:
     """Copies the files into a hidden folder and renames it to the next integer that is free."""
-    hidden = model_dir / f"{_LEFTOVER}{os.getpid()}"
+    hidden = model_dir / f"{_OWN}{os.getpid()}"
     hidden.mkdir()
     try:
         digests = {name: _copy(source, hidden / name) for name, source in files.items()}
