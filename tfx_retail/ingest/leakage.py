@@ -1,0 +1,142 @@
+"""The same photo, or nearly the same, in two splits: a model is then judged on what it has learnt by heart."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from msgspec import Struct
+
+from tfx_retail.config import DataConfig, Role
+from tfx_retail.features import ROLES
+from tfx_retail.ingest.hamming import as_hashes, distances, near_pairs
+from tfx_retail.ingest.rows import PhotoRow
+
+_NONE = np.iinfo(np.int64).max
+_INDEX_BITS = 40  # of a number that sorts by distance first and by photo second
+Kind = Literal["same photo", "same pixels", "same crop", "near-duplicate"]
+
+
+class Leak(NamedTuple):
+    """Two photos, or crops, of two splits that are one."""
+
+    kind: Kind
+    first: str
+    first_role: str
+    second: str
+    second_role: str
+    bits: int  # in which their 64-bit difference hashes differ
+
+
+class Leakage(Struct, frozen=True):
+    """What was found."""
+
+    leaks: list[Leak]
+    alike_crops: int  # crops of other roles whose hash a crop of train has: right for packs of one SKU, so told only
+    fatal: list[str]
+    warnings: list[str]
+
+
+def find_leakage(photos: Sequence[PhotoRow], roles: Sequence[Role], settings: DataConfig) -> Leakage:
+    """Returns photos and crops that lie in two splits.
+
+    The same photo, the same pixels under two names, and the same pixels of a crop are fatal. So are near-duplicate photos (within
+    `near_duplicate_bits` of the 64-bit difference hash) where `on_leakage` says so: a hash can take two photos for one. Of these each
+    photo is listed with its nearest one of an earlier role, in the order train, validation, calibration, eval.
+    """
+    leaks = [
+        *_same("same photo", ((photo.photo_id, photo.photo_id, role) for photo, role in zip(photos, roles, strict=True))),
+        *_same("same pixels", ((photo.digest, photo.photo_id, role) for photo, role in zip(photos, roles, strict=True))),
+        *_same("same crop", _partial_crops(photos, roles)),
+    ]
+    known = {name for leak in leaks for name in (leak.first, leak.second)}
+    near = [leak for leak in _near(photos, roles, settings.near_duplicate_bits) if leak.second not in known]
+    fatal, warnings = list(_messages(leaks)), list(_messages(near))
+    if settings.on_leakage == "fail":
+        fatal, warnings = fatal + warnings, []
+    return Leakage([*leaks, *near], _alike_crops(photos, roles), fatal, warnings)
+
+
+def find_contradictions(photos: Sequence[PhotoRow]) -> dict[str, str]:
+    """Returns crops whose pixels bear two SKUs, by crop id, with the reason: no model can be right on both."""
+    seen: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for photo in photos:
+        for digest, sku, crop_id in zip(photo.crop_digests, photo.skus, photo.crop_ids, strict=True):
+            seen[digest][sku].append(crop_id)
+    reasons = {}
+    for by_sku in (skus for skus in seen.values() if len(skus) > 1):
+        found = " and ".join(f"{sku!r} ({crop_ids[0]})" for sku, crop_ids in sorted(by_sku.items()))
+        for crop_id in (crop_id for crop_ids in by_sku.values() for crop_id in crop_ids):
+            reasons[crop_id] = f"the same image is {found}; correct one of them"
+    return reasons
+
+
+def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
+    """Writes `leakage.csv`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Leak._fields)
+        writer.writerows(leaks)
+
+
+def _partial_crops(photos: Sequence[PhotoRow], roles: Sequence[Role]) -> Iterator[tuple[str, str, Role]]:
+    for photo, role in zip(photos, roles, strict=True):
+        for digest, crop_id in zip(photo.crop_digests, photo.crop_ids, strict=True):
+            if digest != photo.digest:  # a crop of the whole photo is told as a photo
+                yield digest, crop_id, role
+
+
+def _same(kind: Kind, named: Iterable[tuple[str, str, Role]]) -> Iterator[Leak]:
+    """Yields for each (key, name, role) the first of another role with the same key."""
+    seen: dict[str, dict[Role, str]] = defaultdict(dict)
+    for key, name, role in named:
+        others = seen[key]
+        if role not in others:
+            others[role] = name
+            first = next(iter(others))
+            # two lists that name one photo are one leak, not another one by its pixels
+            if first != role and (kind == "same photo" or others[first] != name):
+                yield Leak(kind, others[first], first, name, role, 0)
+
+
+def _near(photos: Sequence[PhotoRow], roles: Sequence[Role], bits: int) -> Iterator[Leak]:
+    """Yields each photo with its nearest one of an earlier role, if that is within so many bits."""
+    # one photo stands for all that have its hash and role: photos of one colour would else make millions of pairs
+    keys = np.array([as_hashes(photo.hash for photo in photos), as_hashes(ROLES.index(role) for role in roles)])
+    (hashes, order), standing, inverse = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    best = np.full(len(hashes), _NONE)
+    for one, other in near_pairs(hashes, bits):
+        crossing = order[one] != order[other]
+        swapped = order[one[crossing]] > order[other[crossing]]
+        early = np.where(swapped, other[crossing], one[crossing])
+        late = np.where(swapped, one[crossing], other[crossing])
+        apart = distances(hashes[early], hashes[late]).astype(np.int64)
+        np.minimum.at(best, late, (apart << _INDEX_BITS) | standing[early])  # the nearest, of equally near ones the first
+    for index, found in enumerate(best[inverse.reshape(-1)].tolist()):
+        if found != _NONE:
+            bits_apart, nearest = divmod(found, 1 << _INDEX_BITS)
+            yield Leak("near-duplicate", photos[nearest].photo_id, roles[nearest], photos[index].photo_id, roles[index], bits_apart)
+
+
+def _alike_crops(photos: Sequence[PhotoRow], roles: Sequence[Role]) -> int:
+    learnt = {key for photo, role in zip(photos, roles, strict=True) if role == "train" for key in photo.crop_hashes}
+    return sum(key in learnt for photo, role in zip(photos, roles, strict=True) if role != "train" for key in photo.crop_hashes)
+
+
+def _messages(leaks: Sequence[Leak]) -> Iterator[str]:
+    for kind, what in _WORDS.items():
+        found = [leak for leak in leaks if leak.kind == kind]
+        if found:
+            one = found[0]
+            yield f"{len(found)} {what}, say {one.second} ({one.second_role}) and {one.first} ({one.first_role})"
+
+
+_WORDS: dict[Kind, str] = {
+    "same photo": "photos are in two splits",
+    "same pixels": "photos have the pixels of a photo in another split",
+    "same crop": "crops have the pixels of a crop in another split",
+    "near-duplicate": "photos are near-duplicates of a photo in another split",
+}
