@@ -22,7 +22,8 @@ def make(folder: Path, *, count: int, side_px: int, seed: int = 1) -> Path:
         with tempfile.TemporaryDirectory() as scratch:
             shelves = _shelves(Path(scratch), count, seed)
             places = _places(shelves / "catalog.csv")
-            for number, (sku, crop) in enumerate(itertools.islice(_crops(shelves), count)):
+            products = (pair for pair in _crops(shelves) if pair[0] in places)  # gaps and unknown products are boxed, too
+            for number, (sku, crop) in enumerate(itertools.islice(products, count)):
                 path = folder / "photos" / places[sku] / f"{number:06}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 crop.resize((side_px, side_px), Image.Resampling.BILINEAR).save(path, quality=90)
