@@ -4,6 +4,7 @@ import json
 import math
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import threading
@@ -18,7 +19,7 @@ from tfx_retail.sample import files, photos, shelves
 from tfx_retail.sample.assortment import Item, assortment
 
 LEAST_SKUS = 12
-_SCENES_PER_TASK = 16
+_SCENES_PER_TASK = 4
 _MARK = "sample.json"  # says that a folder is ours to replace
 
 
@@ -56,6 +57,7 @@ def make(folder: Path, *, photos: int, skus: int, seed: int, processes: int | No
     place = folder.resolve()
     draft = place.with_name(f".{place.name}.draft-{os.getpid()}")
     try:
+        _remove_stale(place)
         summary = _fill(draft, folder, (photos, skus, seed), processes)
         _put(draft, place)
     except OSError as error:
@@ -70,6 +72,24 @@ def _require_ours(folder: Path) -> None:
         raise SampleError(f"{folder}: is a file, expected a folder for the sample")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
         raise SampleError(f"{folder}: holds other files (no {_MARK}) and is not replaced; name another folder, or empty it")
+
+
+def _remove_stale(place: Path) -> None:
+    """Removes the drafts of processes that were killed."""
+    for draft in place.parent.glob(f".{place.name}.draft-*"):
+        found = re.search(r"\.draft-([0-9]+)(\.old)?$", draft.name)
+        if found and not _lives(int(found[1])):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
 
 
 def _fill(draft: Path, folder: Path, wanted: tuple[int, int, int], processes: int | None) -> SampleSummary:
@@ -88,7 +108,7 @@ def _fill(draft: Path, folder: Path, wanted: tuple[int, int, int], processes: in
 def _draw_all(draft: Path, wanted: tuple[int, int, int], processes: int | None) -> list[files.PhotoFacts]:
     scenes = math.ceil(wanted[0] / shelves.PHOTOS_PER_SCENE)
     tasks = [range(first, min(first + _SCENES_PER_TASK, scenes)) for first in range(0, scenes, _SCENES_PER_TASK)]
-    workers = processes or min(len(os.sched_getaffinity(0)), math.ceil(len(tasks) / 4))  # a worker takes a second to start
+    workers = processes or min(len(os.sched_getaffinity(0)), math.ceil(len(tasks) / 16))  # a worker takes a second to start
     if workers == 1:
         return [row for task in tasks for row in _draw(draft, task, wanted)]
     # spawned, not forked: the caller may have threads
