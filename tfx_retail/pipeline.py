@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tfx.components import ImportSchemaGen, StatisticsGen, Trainer, Transform
+from tfx.components import StatisticsGen, Trainer, Transform
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2

@@ -121,7 +121,7 @@ def _describe(target: Any, feature: Feature, seen: tuple[float, float] | None) -
 
 def _widened(seen: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
     margin = seen[1] - seen[0]
-    if limits == (0, 1) and seen[0] in (0, 1) and seen[1] in (0, 1):
+    if set(seen) <= {0.0, 1.0} and set(limits) == {0.0, 1.0}:
         return limits  # a flag
     return max(limits[0], seen[0] - margin), min(limits[1], seen[1] + margin)
 
