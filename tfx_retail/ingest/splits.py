@@ -105,17 +105,18 @@ def _deal(units: list[_Unit], shares: Mapping[Role, float], seed: int, by: str) 
     """Deals units one after another to the role that is furthest behind its share of photos.
 
     Units of one SKU follow each other, so each SKU is spread over the roles as the shares say; the first unit of a SKU goes to train,
-    and no SKU is left without one there. Within a SKU, and among SKUs, the order is that of a seeded hash.
+    and no SKU is left without one there. Within a SKU, and among SKUs, the order is that of a seeded hash. A unit's own size counts
+    only where a role has no room left for half of it: else large scenes would all go to train, and the others judge on small ones.
     """
     _require_units(units, shares, by)
+    photos = sum(len(unit.photos) for unit in units)
     dealt: dict[Role, list[_Unit]] = {role: [] for role in shares}
     counts = dict.fromkeys(shares, 0)
-    total = 0
     learnt: set[str] = set()
     for unit in _ordered(units, seed):
-        total += len(unit.photos)
-        behind = max(shares, key=lambda role: shares[role] * total - counts[role])
-        role = behind if unit.skus <= learnt else TRAIN
+        done, half = sum(counts.values()), len(unit.photos) / 2
+        behind = {role: shares[role] * done - counts[role] for role in shares if shares[role] * photos - counts[role] >= half}
+        role = max(behind, key=behind.__getitem__) if behind and unit.skus <= learnt else TRAIN
         if role == TRAIN:
             learnt |= unit.skus
         dealt[role].append(unit)
