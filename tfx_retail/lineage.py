@@ -63,11 +63,11 @@ def outputs_of(store: MetadataStore, execution_id: int) -> dict[str, str]:
 
 
 def why_not_cached(store: MetadataStore, execution_id: int) -> str:
-    """Returns in words what differs from the latest success of the same node."""
+    """Returns in words what differs from the latest success of the same node; empty where there was none."""
     (execution,) = store.get_executions_by_id([execution_id])
     earlier = _latest_success(store, execution)
     if earlier is None:
-        return "first run"
+        return ""
     changes = _changed_settings(earlier, execution) + _changed_inputs(store, earlier.id, execution_id)
     return "; ".join(changes) or "its earlier result is gone"
 

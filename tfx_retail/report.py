@@ -18,7 +18,8 @@ _METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "category_accura
 def ending(config: Config, facts: RunFacts) -> str:
     """Returns what a person reads when a run is over: verdict, numbers, version, paths, next step."""
     place = inputs.workspace(config)
-    lines = [_headline(facts), *_metrics(facts), *_verdict(facts), *_paths(config, place, facts), f"next      {_next_step(config, facts)}"]
+    closing = [*_verdict(facts), *_paths(config, place, facts), f"next      {_next_step(config, facts)}"]
+    lines = [_headline(facts), "", *_metrics(facts), *closing]
     return "\n" + "\n".join(lines)
 
 
@@ -68,16 +69,24 @@ def _headline(facts: RunFacts) -> str:
 
 def _metrics(facts: RunFacts) -> Iterable[str]:
     evaluation = _read(facts, "Evaluator", "evaluation", "evaluation.json")
-    for signature in _SIGNATURES if evaluation else ():
-        overall = evaluation[signature]["overall"]
-        numbers = ", ".join(f"{name.replace('_', ' ')} {overall[name]:.3f}" for name in _METRICS if overall.get(name) is not None)
-        yield f"{signature:<16}{numbers}  ({overall['examples']:,} examples of eval)"
+    if not evaluation:
+        return
+    measured = [evaluation[signature]["overall"] for signature in _SIGNATURES]
+    yield f"{'':<20}" + "".join(f"{signature:>17}" for signature in _SIGNATURES)
+    for name in _METRICS:
+        yield f"  {name.replace('_', ' '):<18}" + "".join(f"{_number(overall.get(name)):>17}" for overall in measured)
+    yield f"  on {measured[0]['examples']:,} examples of the eval role"
+    yield ""
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _verdict(facts: RunFacts) -> Iterable[str]:
     verdict = _read(facts, "Verdict", "verdict", "verdict.json")
     for rule in verdict["rules"] if verdict else ():
-        yield f"{rule['result']:<10}{rule['text']}"
+        yield f"{rule['result'].replace('_', ' '):<10}{rule['text']}"
     for note in verdict.get("notes", ()) if verdict else ():
         yield f"note      {note}"
 

@@ -1,0 +1,108 @@
+"""What a person reads at the end of a run, and in the lists of runs and versions."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tfx_retail import config_file, report
+from tfx_retail.config import Config
+from tfx_retail.inputs import workspace
+from tfx_retail.runs import NodeFacts, RunFacts, write_run
+
+CONFIG = """
+name: shop
+root: out
+catalog: {path: catalog.csv}
+data: {path: photos, format: voc}
+serving: {dir: models}
+verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(CONFIG)
+    return config_file.load(tmp_path / "shop.yaml")
+
+
+def measured(accuracy: float) -> dict[str, object]:
+    return {"overall": {"sku_accuracy": accuracy, "examples": 1234}, "slices": [], "per_class": [], "absent": []}
+
+
+@pytest.fixture
+def blessed(config: Config, tmp_path: Path) -> RunFacts:
+    evaluation, verdict = tmp_path / "evaluation", tmp_path / "verdict"
+    for folder in (evaluation, verdict):
+        folder.mkdir()
+    (evaluation / "evaluation.json").write_bytes(
+        msgspec.json.encode({"serving_default": measured(0.7512), "predict_sized": measured(0.9001)})
+    )
+    rule = {"result": "pass", "text": "sku_accuracy of serving_default is 0.751 (asked: at least 0.7)"}
+    (verdict / "verdict.json").write_bytes(msgspec.json.encode({"blessed": True, "rules": [rule], "notes": ["no earlier version"]}))
+    return RunFacts(
+        run_id="r1",
+        pipeline="shop",
+        started="2026-11-21T10:00:00+00:00",
+        state="blessed",
+        seconds=61.0,
+        version=3,
+        nodes=[
+            NodeFacts(node="ExampleGen", state="cached", seconds=0.2, why="same code, config and inputs as before"),
+            NodeFacts(node="Evaluator", state="ran", outputs={"evaluation": str(evaluation)}),
+            NodeFacts(node="Verdict", state="ran", outputs={"verdict": str(verdict)}),
+        ],
+    )
+
+
+def test_a_blessed_run_ends_with_numbers_rules_paths_and_the_next_step(config: Config, blessed: RunFacts) -> None:
+    assert report.ending(config, blessed).splitlines() == [
+        "",
+        "blessed and pushed as version 3  (61 s)",
+        "",
+        "                      serving_default    predict_sized",
+        "  sku accuracy                  0.751            0.900",
+        "  look accuracy                     -                -",
+        "  family accuracy                   -                -",
+        "  category accuracy                 -                -",
+        "  top k accuracy                    -                -",
+        "  macro f1                          -                -",
+        "  log loss                          -                -",
+        "  on 1,234 examples of the eval role",
+        "",
+        "pass      sku_accuracy of serving_default is 0.751 (asked: at least 0.7)",
+        "note      no earlier version",
+        "version   models/shop/3",
+        "run       out/shop/runs/r1",
+        "log       out/shop/runs/r1/run.log",
+        "next      tfx-retail predict models/shop/3 IMAGE",
+    ]
+
+
+def test_a_failed_run_names_the_node_and_the_cause(config: Config) -> None:
+    facts = RunFacts(
+        run_id="r2", pipeline="shop", started="", state="failed", nodes=[NodeFacts(node="Trainer", state="failed", error="no GPU")]
+    )
+    lines = report.ending(config, facts).splitlines()
+    assert lines[1] == "failed in Trainer: no GPU  (0 s)"
+    assert lines[-1] == "next      mend the cause and run again: finished nodes are taken from the cache"
+
+
+def test_runs_are_listed_newest_first_with_the_reason_of_each_node(config: Config, blessed: RunFacts) -> None:
+    write_run(workspace(config), RunFacts(run_id="r0", pipeline="shop", started="", state="done"))
+    write_run(workspace(config), blessed)
+    text = report.runs_table(config)
+    assert text.index("r1  blessed, version 3, 61 s") < text.index("r0  done")
+    assert "  ExampleGen       cached          0.2 s  same code, config and inputs as before" in text
+
+
+def test_a_report_of_a_run_holds_its_digests(config: Config, blessed: RunFacts) -> None:
+    blessed.data_digest = "d1"
+    write_run(workspace(config), blessed)
+    assert "data d1" in report.run_report(config, None)
+
+
+def test_empty_lists_say_so(config: Config) -> None:
+    assert report.runs_table(config) == "no run yet in out/shop"
+    assert report.versions_table(config) == "no version yet in models/shop"
