@@ -82,6 +82,24 @@ def stored_size(data: bytes) -> tuple[int, int]:
         raise Fault(f"its header cannot be read ({kind}: {error})") from None
 
 
+def header(data: bytes, max_px: int) -> tuple[tuple[int, int], int]:
+    """Returns (width, height) as stored and EXIF's orientation, without decoding.
+
+    Raises:
+      Fault: what the header alone tells is no image to be used.
+    """
+    kind = _kind(data)
+    try:
+        with _quiet():
+            image = Image.open(io.BytesIO(data), formats=(kind,))
+            _check_header(image, max_px)
+            return image.size, _orientation(image)
+    except Fault:
+        raise
+    except Exception as error:  # noqa: BLE001 - on broken files Pillow raises whatever its parsers stumble over
+        raise Fault(f"cannot be decoded, it is cut off or damaged ({kind}: {error})") from None
+
+
 def _kind(data: bytes) -> str:
     """Returns Pillow's name of the format that the first bytes tell; a suffix may lie."""
     if not data:
