@@ -47,6 +47,7 @@ class SkuEvaluatorExecutor(BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             analyse(pipeline, predictions, folder)
         result = summarise(folder, read_facts(predictions))
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "evaluation.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
 
 

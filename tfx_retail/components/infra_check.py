@@ -51,6 +51,8 @@ def probe(model_dir: Path, *, timeout_s: float, program: str = PROBE) -> InfraRe
     with tempfile.TemporaryDirectory() as scratch:
         answer, log = Path(scratch) / "differences.json", Path(scratch) / "log"
         failure = _run([sys.executable, "-c", program, str(model_dir), str(answer)], log, timeout_s)
+        if not failure and not answer.is_file():
+            failure = "the model could not be asked: it gave no answer"
         differences = [] if failure else msgspec.json.decode(answer.read_bytes(), type=list[str])
     reason = failure or _in_short(differences)
     return InfraResult(passed=not reason, reason=reason, differences=differences, seconds=round(time.monotonic() - begun, 3))
