@@ -109,7 +109,7 @@ def _executions_of(connection: sqlite3.Connection, runs: list[str]) -> set[int]:
 
 def _makers_of(connection: sqlite3.Connection, kept_outputs: set[str]) -> set[int]:
     """A kept run that took an output from the cache still needs the execution that made it: the cache finds it there."""
-    query = "SELECT e.execution_id, a.uri FROM Event e JOIN Artifact a ON e.artifact_id = a.id WHERE e.type IN (4, 5)"
+    query = "SELECT e.execution_id, a.uri FROM Event e JOIN Artifact a ON e.artifact_id = a.id WHERE e.type IN (4, 6)"
     return {execution for execution, uri in connection.execute(query) if uri in kept_outputs}
 
 
