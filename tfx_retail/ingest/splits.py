@@ -107,15 +107,18 @@ def _deal(units: list[_Unit], shares: Mapping[Role, float], seed: int, by: str) 
     Units of one SKU follow each other, so each SKU is spread over the roles as the shares say; the first unit of a SKU goes to train,
     and no SKU is left without one there. Within a SKU, and among SKUs, the order is that of a seeded hash. A unit's own size counts
     only where a role has no room left for half of it: else large scenes would all go to train, and the others judge on small ones.
+    What has room in no other role is train's from the start.
     """
     _require_units(units, shares, by)
-    photos = sum(len(unit.photos) for unit in units)
-    dealt: dict[Role, list[_Unit]] = {role: [] for role in shares}
+    room = {role: share * sum(len(unit.photos) for unit in units) for role, share in shares.items()}
+    giants = [unit for unit in units if all(len(unit.photos) / 2 > room[role] for role in room if role != TRAIN)]
+    room[TRAIN] -= sum(len(unit.photos) for unit in giants)
+    dealt: dict[Role, list[_Unit]] = {role: [] for role in shares} | {TRAIN: giants}
     counts = dict.fromkeys(shares, 0)
-    learnt: set[str] = set()
-    for unit in _ordered(units, seed):
-        done, half = sum(counts.values()), len(unit.photos) / 2
-        behind = {role: shares[role] * done - counts[role] for role in shares if shares[role] * photos - counts[role] >= half}
+    learnt = {sku for unit in giants for sku in unit.skus}
+    for unit in _ordered([unit for unit in units if unit not in giants], seed):
+        done = sum(counts.values()) / sum(room.values())
+        behind = {role: room[role] * done - counts[role] for role in room if room[role] - counts[role] >= len(unit.photos) / 2}
         role = max(behind, key=behind.__getitem__) if behind and unit.skus <= learnt else TRAIN
         if role == TRAIN:
             learnt |= unit.skus
@@ -137,13 +140,14 @@ def _ordered(units: list[_Unit], seed: int) -> list[_Unit]:
 
 
 def _fill_empty(dealt: dict[Role, list[_Unit]]) -> None:
-    """Gives each role without a unit one of train's, if it can be without taking a SKU's last one."""
+    """Gives each role without a unit one of train's that takes no SKU's last one there, or else one of the role that has most."""
     for units in dealt.values():
         if not units:
             kept = Counter(sku for unit in dealt[TRAIN] for sku in unit.skus)
             spare = [unit for unit in dealt[TRAIN] if all(kept[sku] > 1 for sku in unit.skus)]
-            chosen = min(spare or dealt[TRAIN], key=lambda unit: (len(unit.photos), unit.name))
-            dealt[TRAIN].remove(chosen)
+            donor = dealt[TRAIN] if spare else max(dealt.values(), key=len)
+            chosen = min(spare or donor, key=lambda unit: (len(unit.photos), unit.name))
+            donor.remove(chosen)
             units.append(chosen)
 
 
