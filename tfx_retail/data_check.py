@@ -17,6 +17,7 @@ from tfx_retail.ingest.readers import reader
 from tfx_retail.ingest.record import Item, Photo, Rejection
 from tfx_retail.ingest.rows import PhotoRow, ShardRows, Tally
 from tfx_retail.ingest.splits import assign_roles
+from tfx_retail.labels import Target
 
 _Value = TypeVar("_Value")
 
@@ -59,8 +60,9 @@ def _tried(act: Callable[[], _Value], found: CheckResult) -> _Value | None:
         return None
 
 
-def _any_label(label: str) -> str:
-    return f"label {label!r} means nothing without a catalogue"
+def _any_label(label: str) -> Target:
+    """Takes a label for a SKU: without a catalogue nothing can be said of it."""
+    return Target(label)
 
 
 def _read_all(data: DataConfig, resolve: reading.Resolver, facts: Facts, rows: ShardRows) -> bool:

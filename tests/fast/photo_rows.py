@@ -1,5 +1,7 @@
 """Rows of photos, made by hand."""
 
+import hashlib
+
 from tfx_retail.config import Role
 from tfx_retail.ingest.rows import PhotoRow
 
@@ -14,7 +16,7 @@ def row(
     store: str = "",
     taken_at: str = "",
     group: str = "",
-    hash: int | None = None,
+    hash: int | None = None,  # noqa: A002 - the row's own name for it
     colors: bytes = ONE_COLOR,
     digest: str = "",
     crops: tuple[str, ...] = (),
@@ -41,6 +43,4 @@ def row(
 
 def unlike(name: str) -> int:
     """Returns 64 bits that look random: two of them differ in some 32."""
-    import hashlib
-
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")

@@ -14,7 +14,7 @@ from tfx_retail.ingest.facts import Facts
 from tfx_retail.ingest.leakage import Leakage, find_contradictions
 from tfx_retail.ingest.reading import Sources, result
 from tfx_retail.ingest.record import Annotation, Box, DataError, Photo, Rejection
-from tfx_retail.ingest.rows import SetAside, ShardRows, Tally
+from tfx_retail.ingest.rows import PhotoRow, SetAside, ShardRows, Tally
 from tfx_retail.product import Product
 
 SETTINGS = DataConfig(path="data", format="voc")
@@ -29,7 +29,9 @@ def known(**meanings: labels.Target) -> Sources:
 def photo(*annotations: Annotation, faults: tuple[Rejection, ...] = (), image: bytes | None = None) -> Photo:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 40), "red").save(buffer, "JPEG")
-    return Photo(photo_id="a.jpg", image=buffer.getvalue() if image is None else image, annotations=annotations, source_file="a.xml", faults=faults)
+    return Photo(
+        photo_id="a.jpg", image=buffer.getvalue() if image is None else image, annotations=annotations, source_file="a.xml", faults=faults
+    )
 
 
 def test_a_crop_keeps_the_number_of_its_box_and_gets_the_sku_and_face_of_its_label() -> None:
@@ -83,12 +85,12 @@ def test_refusals_of_the_reader_are_photos_or_boxes() -> None:
     assert result(Rejection("a.json: annotation 3", "its image_id 7 is no image's", "box"), known()).box_tally == Tally(seen=1, rejected=1)
 
 
-def rows(*photos: object, rejected: tuple[Rejection, ...] = (), set_aside: tuple[SetAside, ...] = ()) -> ShardRows:
+def rows(*photos: PhotoRow, rejected: tuple[Rejection, ...] = (), set_aside: tuple[SetAside, ...] = ()) -> ShardRows:
     kept = list(photos)
-    boxes = sum(len(photo.crop_ids) for photo in kept)  # type: ignore[attr-defined]
+    boxes = sum(len(photo.crop_ids) for photo in kept)
     lost = len(rejected)
     return ShardRows(
-        kept,  # type: ignore[arg-type]
+        kept,
         list(rejected),
         list(set_aside),
         Tally(seen=len(kept) + lost, out=len(kept), rejected=lost),
@@ -98,7 +100,9 @@ def rows(*photos: object, rejected: tuple[Rejection, ...] = (), set_aside: tuple
 
 
 def test_shards_and_what_was_refused_before_them_add_up_in_one_order() -> None:
-    total = counts.gather([rows(row("b")), rows(row("a"))], [Rejection("c.xml", "is not XML"), Rejection("c.json: annotation 1", "no", "box")])
+    total = counts.gather(
+        [rows(row("b")), rows(row("a"))], [Rejection("c.xml", "is not XML"), Rejection("c.json: annotation 1", "no", "box")]
+    )
     assert [photo.photo_id for photo in total.photos] == ["a", "b"]
     assert total.photo_tally == Tally(seen=3, out=2, rejected=1)
     assert total.box_tally == Tally(seen=3, out=2, rejected=1)
@@ -146,7 +150,11 @@ def test_nothing_left_and_one_product_only_are_refused() -> None:
 
 def test_counts_by_role_and_sku() -> None:
     told = counts.count(
-        rows(row("a", "cola", "lime"), row("b", "cola"), row("c", "可乐")), ["train", "train", "eval"], ["x", "x", "c"], Leakage([], 3, [], []), ["w"]
+        rows(row("a", "cola", "lime"), row("b", "cola"), row("c", "可乐")),
+        ["train", "train", "eval"],
+        ["x", "x", "c"],
+        Leakage([], 3, [], []),
+        ["w"],
     )
     assert told.roles == {"train": 3, "validation": 0, "calibration": 0, "eval": 1}
     assert told.role_photos == {"train": 2, "validation": 0, "calibration": 0, "eval": 1}
@@ -164,6 +172,8 @@ def test_rare_and_unseen_products_are_told() -> None:
 
 
 def test_refusals_are_written_as_csv(tmp_path: Path) -> None:
-    counts.write_files(tmp_path, rows(rejected=(Rejection("货架.xml", "is not XML"),), set_aside=(SetAside("a.xml: box 1", "空", "gap"),)), [])
+    counts.write_files(
+        tmp_path, rows(rejected=(Rejection("货架.xml", "is not XML"),), set_aside=(SetAside("a.xml: box 1", "空", "gap"),)), []
+    )
     assert (tmp_path / "rejected.csv").read_text(encoding="utf-8") == "path,reason,kind\n货架.xml,is not XML,photo\n"
     assert (tmp_path / "set_aside.csv").read_text(encoding="utf-8") == "path,label,target\na.xml: box 1,空,gap\n"

@@ -17,19 +17,20 @@ def test_all_pairs_within_the_distance_are_found_and_no_others(bits: int) -> Non
     seeds = random.integers(0, 2**63, 12, dtype=np.uint64)
     flips = [np.bitwise_xor.reduce(np.uint64(1) << random.integers(0, 64, (times, 12), dtype=np.uint64)) for times in range(1, 13)]
     values = [int(value) for value in np.concatenate([seeds, *(seeds ^ flip for flip in flips)])]
-    found = {frozenset(pair) for one, other in near_pairs(as_hashes(values), bits) for pair in zip(one.tolist(), other.tolist(), strict=True)}
+    found = {
+        frozenset(pair) for one, other in near_pairs(as_hashes(values), bits) for pair in zip(one.tolist(), other.tolist(), strict=True)
+    }
     expected = {
-        frozenset((one, other))
-        for one in range(len(values))
-        for other in range(one)
-        if (values[one] ^ values[other]).bit_count() <= bits
+        frozenset((one, other)) for one in range(len(values)) for other in range(one) if (values[one] ^ values[other]).bit_count() <= bits
     }
     assert found == expected
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=30), st.integers(0, 64))
 def test_every_hash_pairs_within_64_bits_and_equal_ones_within_0(values: list[int], bits: int) -> None:
-    found = {frozenset(pair) for one, other in near_pairs(as_hashes(values), bits) for pair in zip(one.tolist(), other.tolist(), strict=True)}
+    found = {
+        frozenset(pair) for one, other in near_pairs(as_hashes(values), bits) for pair in zip(one.tolist(), other.tolist(), strict=True)
+    }
     expected = {frozenset((i, j)) for i in range(len(values)) for j in range(i) if (values[i] ^ values[j]).bit_count() <= bits}
     assert found == expected
 
@@ -41,7 +42,12 @@ def test_photos_within_the_bits_are_one_scene_and_so_are_chains() -> None:
 
 
 def test_a_group_that_the_data_names_is_the_scene_and_hashes_do_not_matter() -> None:
-    photos = [row("a", group="monday", hash=0), row("b", group="monday", hash=2**64 - 1), row("c", group="tuesday", hash=0), row("d", hash=0)]
+    photos = [
+        row("a", group="monday", hash=0),
+        row("b", group="monday", hash=2**64 - 1),
+        row("c", group="tuesday", hash=0),
+        row("d", hash=0),
+    ]
     assert find_scenes(photos, SplitConfig()) == ["monday", "monday", "tuesday", "d"]
 
 

@@ -37,7 +37,7 @@ def test_each_sku_is_spread_over_the_roles_as_the_shares_say() -> None:
     photos = singles(200, "cola", "lime")
     splits = assign_roles(photos, alone(photos), by("group"))
     for sku in ("cola", "lime"):
-        found = Counter(role for photo, role in zip(photos, splits.roles, strict=True) if photo.skus == (sku,))
+        found: Counter[str] = Counter(role for photo, role in zip(photos, splits.roles, strict=True) if photo.skus == (sku,))
         assert found["train"] in (69, 70, 71)
         assert all(found[role] in (9, 10, 11) for role in ROLES[1:])
 
@@ -64,7 +64,9 @@ def test_a_scene_too_large_for_a_role_stays_in_train() -> None:
     splits = assign_roles(photos, groups, by("group"))
     assert set(splits.roles[:50]) == {"train"}
     assert Counter(splits.roles) == {"train": 70, "validation": 10, "calibration": 10, "eval": 10}
-    assert splits.warnings == ["one scene (giant) holds 50 of 100 photos; if they are not one place, lower split.scene_bits or split.scene_color"]
+    assert splits.warnings == [
+        "one scene (giant) holds 50 of 100 photos; if they are not one place, lower split.scene_bits or split.scene_color"
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 11), st.sets(st.sampled_from("abcdef"), min_size=1)), min_size=4, max_size=60), st.integers(0, 5))
@@ -166,11 +168,11 @@ def test_photos_that_no_list_names_are_refused() -> None:
 
 
 def test_roles_that_nothing_fills_are_named() -> None:
-    with pytest.raises(DataError, match="no photo is validation or calibration; list some, or add the role to split.carve"):
+    with pytest.raises(DataError, match=r"no photo is validation or calibration; list some, or add the role to split.carve"):
         assign_roles([row("a", split="train"), row("b", split="eval")], ["a", "b"], SplitConfig(by="given"))
 
 
 def test_a_role_is_not_both_listed_and_carved() -> None:
     photos = [row("a", split="train"), row("b", split="eval")]
-    with pytest.raises(DataError, match="split.carve takes eval from train, but the lists give 1 photos that role"):
+    with pytest.raises(DataError, match=r"split.carve takes eval from train, but the lists give 1 photos that role"):
         assign_roles(photos, ["a", "b"], SplitConfig(by="given", carve={"eval": 0.5}))

@@ -193,9 +193,9 @@ def _require_units(units: list[_Unit], shares: Mapping[Role, float], by: str) ->
     if len(units) >= len(shares):
         return
     photos = sum(len(unit.photos) for unit in units)
-    what = {"store": "stores", "photo": "photos"}.get(by, "scenes")
-    cure = "lower split.scene_bits or split.scene_color, " if what == "scenes" else ""
-    found = f"{photos} photos make {len(units)} {what} ({_some([unit.name for unit in units])})"
+    what = "stores" if by == "store" else "scenes"
+    cure = "lower split.scene_bits or split.scene_color, " if by not in ("store", "photo") else ""
+    found = f"{photos} photos" if by == "photo" else f"{photos} photos make {len(units)} {what} ({_some([unit.name for unit in units])})"
     raise DataError(f"split.by {by}: {found}, but {len(shares)} roles need one each; add photos, {cure}or choose another split.by")
 
 
