@@ -1,14 +1,14 @@
 # Everything starts here: each target first makes .venv what uv.lock says (tools/setup.sh; nothing to do the second time).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast lint format docs bench test-deps clean setup
+.PHONY: help demo test fast test-faults lint format docs bench test-deps clean setup
 
 python := .venv/bin/python
 # Keras writes a settings file into HOME when it is imported; not from here.
 export KERAS_HOME ?= $(CURDIR)/.cache/keras
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## sample data, training, blessing, pushing; ends with where the model and the report are
 	@.venv/bin/tfx-retail run configs/sample.yaml
@@ -19,6 +19,9 @@ test: setup ## format, lint, types, import contracts, every test, one whole run:
 
 fast: setup ## only the tests that need no TensorFlow: seconds
 	@$(python) -m pytest -q tests/fast
+
+test-faults: setup ## runs killed in every node, two at once, a full disk: a quarter of an hour
+	@$(python) -m pytest tests/e2e -m faults
 
 lint: setup ## format, lint, types, import contracts
 	@tools/lint.sh
