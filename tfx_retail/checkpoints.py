@@ -1,7 +1,7 @@
 """The state of a training between two epochs, on disk, so that a killed one goes on where it was.
 
-One file, written under another name and then renamed: a reader sees a whole state or none, and two runs at once cannot mix theirs. The folder is
-named by configuration and data (the caller's part), so any state in it is one that this training could have reached itself.
+One file, written under another name and then renamed: a reader sees a whole state or none, and two runs at once cannot mix theirs.
+The folder is named by configuration and data (the caller's part), so any state in it is one that this training could have reached itself.
 """
 
 import json
@@ -10,9 +10,9 @@ import os
 import shutil
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,7 @@ def save(folder: Path, state: State) -> None:
     }
     try:
         with unfinished.open("wb") as file:
-            np.savez(file, progress=np.array(json.dumps(state.progress._asdict())), **arrays)
+            _write_arrays(file, {"progress": np.array(json.dumps(state.progress._asdict())), **arrays})
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave the new name with no content
         unfinished.replace(folder / _FILE)
@@ -68,7 +68,7 @@ def load(folder: Path) -> State | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             kept = json.loads(str(arrays["progress"]))
             progress = Progress(**kept | {"history": tuple(kept["history"])})
             return State(progress, _numbered(arrays, "variable"), _numbered(arrays, "best"))
@@ -80,6 +80,14 @@ def load(folder: Path) -> State | None:
 def remove(folder: Path) -> None:
     """Removes the folder with all states. For the caller to call once the exported model is safe."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_arrays(file: IO[bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Writes what numpy.savez writes, and closes its archive too when the disk is full."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)  # type: ignore[no-untyped-call]
 
 
 def _numbered(arrays: Any, name: str) -> Arrays:

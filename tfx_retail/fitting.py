@@ -21,6 +21,8 @@ from tfx_retail.training_data import TrainingBatches
 
 REPORT_SECONDS = 2.0  # between two reports within an epoch
 
+Report = Callable[[dict[str, float]], None]
+
 
 class Fitted(NamedTuple):
     """A trained network, holding the weights to export, and how it came about."""
@@ -45,45 +47,69 @@ class Learner(NamedTuple):
         return [*self.network.variables, *self.optimizer.variables, *self.average]
 
 
+class Loop(NamedTuple):
+    """What stays the same from the first epoch to the last."""
+
+    config: TrainConfig
+    learner: Learner
+    batches: TrainingBatches
+    validation: Any  # data set of images and labels
+    place: tf.distribute.Strategy
+    take_step: Callable[..., Any]
+    measure: Callable[..., Any]
+    report: Report
+
+    @property
+    def total_steps(self) -> int:
+        return schedules.total_steps(self.config, self.batches.steps)
+
+    def ended(self, progress: Progress) -> bool:
+        """Tells whether all steps are done, or the validation loss has not fallen for as many epochs as the config allows."""
+        patience = self.config.early_stopping_epochs
+        return progress.step >= self.total_steps or bool(patience and progress.epoch - progress.best_epoch >= patience)
+
+
 def strategy(config: TrainConfig) -> tf.distribute.Strategy:
     """Returns the tf.distribute strategy; one for several machines has its place here."""
     return {"none": tf.distribute.get_strategy, "mirrored": tf.distribute.MirroredStrategy}[config.strategy]()
 
 
-def fit(
-    config: Config, batches: TrainingBatches, validation: Any, *, checkpoint_dir: Path, report: Callable[[dict[str, float]], None]
-) -> Fitted:
+def fit(config: Config, batches: TrainingBatches, validation: Any, *, checkpoint_dir: Path, report: Report) -> Fitted:
     """Trains the network, or goes on training it from the folder's checkpoint.
 
     Args:
       report: called within epochs every few seconds, and after each with `val_loss` and `val_accuracy` too.
 
     Raises:
-      ValueError: the loss is not a number, or the backbone cannot be built.
+      ValueError: the loss is not a number, no image can be decoded, or the backbone cannot be built.
     """
+    loop = _loop(config, batches, validation, report)
+    state = checkpoints.load(checkpoint_dir) or State(Progress(), (), ())
+    if state.variables:
+        _assign(loop.learner.variables, state.variables)
+    resumed_from = state.progress.epoch
+    while not loop.ended(state.progress):
+        state = _epoch(loop, state)
+        if state.progress.epoch % config.train.checkpoint_epochs == 0 or loop.ended(state.progress):
+            checkpoints.save(checkpoint_dir, state)
+    return _finished(loop, state, resumed_from)
+
+
+def _loop(config: Config, batches: TrainingBatches, validation: Any, report: Report) -> Loop:
     keras.utils.set_random_seed(config.train.seed)
     place = strategy(config.train)
     with place.scope():
         learner = _learner(config, len(batches.counted.examples))
-    state = checkpoints.load(checkpoint_dir) or State(Progress(), (), ())
-    if state.variables:
-        _assign(learner.variables, state.variables)
-    resumed_from, started = state.progress.epoch, time.monotonic()
-    train, total = config.train, schedules.total_steps(config.train, batches.steps)
-    take_step, measure = _step(learner, place, config.train), _measurer(learner.network)
-    while state.progress.step < total and not _stopped(state.progress, train):
-        seconds = time.monotonic() - started
-        state = _epoch(config, learner, batches, validation, state, take_step=take_step, measure=measure, place=place, report=report)
-        state = state._replace(progress=state.progress._replace(seconds=state.progress.seconds + time.monotonic() - started - seconds))
-        if state.progress.epoch % train.checkpoint_epochs == 0 or state.progress.step >= total:
-            checkpoints.save(checkpoint_dir, state)
-    return _finished(learner, state, batches.batch_size, resumed_from, early_stopped=state.progress.step < total)
+    step, measure = _step(learner, place, config.train), _measure(learner.network)
+    return Loop(config.train, learner, batches, validation, place, step, measure, report)
 
 
 def _learner(config: Config, skus: int) -> Learner:
     network = model.build(config.model, skus=skus)
     optimizer = _optimizer(config.train)
     optimizer.exclude_from_weight_decay([variable for variable in network.trainable_variables if not model.decayed(variable)])
+    if keras.config.dtype_policy().name == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients would vanish in half floats
     optimizer.build(network.trainable_variables)
     average = [tf.Variable(variable.value, trainable=False) for variable in network.weights] if config.train.ema else []
     return Learner(network, optimizer, average)
@@ -92,31 +118,28 @@ def _learner(config: Config, skus: int) -> Learner:
 def _optimizer(config: TrainConfig) -> keras.Optimizer:
     common = {
         "learning_rate": config.learning_rate,
-        "weight_decay": config.weight_decay,
+        "weight_decay": config.weight_decay or None,
         "global_clipnorm": config.clip_norm or None,
     }
     if config.optimizer == "sgd":
-        inner = keras.optimizers.SGD(momentum=0.9, nesterov=True, **common)
-    else:
-        # second moments over 100 steps instead of 1,000: a small set is trained in few thousand steps
-        inner = keras.optimizers.AdamW(beta_2=0.99, **common)
-    return keras.optimizers.LossScaleOptimizer(inner) if keras.config.dtype_policy().name == "mixed_float16" else inner
+        return keras.optimizers.SGD(momentum=0.9, nesterov=True, **common)
+    # second moments over 100 steps instead of 1,000: a small set is trained in few thousand steps
+    return keras.optimizers.AdamW(beta_2=0.99, **common | {"weight_decay": config.weight_decay})
 
 
 def _step(learner: Learner, place: tf.distribute.Strategy, config: TrainConfig) -> Callable[..., Any]:
     """Returns the function that takes one step on a batch over all replicas and returns its loss."""
+    network, optimizer = learner.network, learner.optimizer
 
     def replica_step(images: Any, targets: Any, weights: Any) -> Any:
+        replica, total = tf.distribute.get_replica_context(), tf.distribute.ReduceOp.SUM
         with tf.GradientTape() as tape:
-            logits = learner.network(images, training=True)["logits"]
-            losses = weights * tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-            replica = tf.distribute.get_replica_context()
-            count = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(tf.size(losses), tf.float32))
-            loss = tf.reduce_sum(losses) / count  # of the whole batch, so that the replicas' gradients add up to its gradient
-            scaled = learner.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, learner.network.trainable_variables)
-        gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        learner.optimizer.apply(gradients, learner.network.trainable_variables)
+            losses = weights * tf.nn.softmax_cross_entropy_with_logits(targets, network(images, training=True)["logits"])
+            # by the size of the whole batch, so that the replicas' gradients add up to its gradient
+            loss = tf.reduce_sum(losses) / replica.all_reduce(total, tf.cast(tf.size(losses), tf.float32))
+            scaled = optimizer.scale_loss(loss)
+        gradients = replica.all_reduce(total, tape.gradient(scaled, network.trainable_variables))
+        optimizer.apply(gradients, network.trainable_variables)
         return loss
 
     @tf.function
@@ -124,59 +147,14 @@ def _step(learner: Learner, place: tf.distribute.Strategy, config: TrainConfig) 
         loss = place.reduce(tf.distribute.ReduceOp.SUM, place.run(replica_step, args=batch), axis=None)
         # early on the average follows closely, else it would long hold the random weights that training began with
         momentum = tf.minimum(config.ema, (1.0 + number) / (10.0 + number))
-        for average, variable in zip(learner.average, learner.network.weights, strict=False):
+        for average, variable in zip(learner.average, network.weights, strict=False):
             average.assign_add((1.0 - momentum) * (tf.cast(variable.value, average.dtype) - average))
         return loss
 
     return step
 
 
-def _epoch(
-    config: Config,
-    learner: Learner,
-    batches: TrainingBatches,
-    validation: Any,
-    state: State,
-    *,
-    take_step: Callable[..., Any],
-    measure: Callable[..., Any],
-    place: tf.distribute.Strategy,
-    report: Callable[[dict[str, float]], None],
-) -> State:
-    train, before = config.train, state.progress
-    total = schedules.total_steps(train, batches.steps)
-    step, losses, started, reported = before.step, [], time.monotonic(), 0.0
-    facts = {"epoch": before.epoch + 1, "epochs": math.ceil(total / batches.steps), "steps": total}
-    for batch in place.experimental_distribute_dataset(batches.epoch(before.epoch).take(total - before.step)):
-        rate = schedules.rate(train, step, epoch_steps=batches.steps, total_steps=total)
-        learner.optimizer.learning_rate.assign(rate)
-        losses.append(_finite(float(take_step(batch, tf.constant(step, tf.float32))), step, train))
-        step += 1
-        now = time.monotonic()
-        if now - reported > REPORT_SECONDS:
-            reported = now
-            report(facts | {"step": step, "loss": float(np.mean(losses)), "seconds": before.seconds + now - started})
-    if not losses:
-        raise ValueError(f"train: epoch {before.epoch + 1} had no batch; no image of the train split could be decoded")
-    with _exported_weights(learner):
-        val_loss, val_accuracy = _validate(measure, validation)
-        better = val_loss < before.best_loss
-        # without early stopping the last weights are exported, so the best need not be kept
-        best = [variable.numpy() for variable in learner.network.weights] if better and train.early_stopping_epochs else state.best
-    entry = {"loss": float(np.mean(losses)), "val_loss": val_loss, "val_accuracy": val_accuracy, "learning_rate": rate}
-    seconds = time.monotonic() - started
-    report(facts | {"step": step} | entry | {"seconds": before.seconds + seconds})
-    progress = before._replace(
-        epoch=before.epoch + 1,
-        step=step,
-        history=(*before.history, {"epoch": before.epoch + 1} | entry | {"seconds": seconds}),
-        best_epoch=before.epoch + 1 if better else before.best_epoch,
-        best_loss=val_loss if better else before.best_loss,
-    )
-    return State(progress, [_value(variable) for variable in learner.variables], best)
-
-
-def _measurer(network: keras.Model) -> Callable[..., Any]:
+def _measure(network: keras.Model) -> Callable[..., Any]:
     """Returns the function from images and labels to the sum of their plain losses and the number of right answers."""
 
     @tf.function(reduce_retracing=True)
@@ -188,13 +166,57 @@ def _measurer(network: keras.Model) -> Callable[..., Any]:
     return measure
 
 
-def _validate(measure: Callable[..., Any], validation: Any) -> tuple[float, float]:
-    """Returns mean loss and accuracy."""
+def _epoch(loop: Loop, state: State) -> State:
+    """Returns the state after one more epoch."""
+    before, started = state.progress, time.monotonic()
+    step, entry = _steps(loop, before)
+    with _exported_weights(loop.learner):
+        entry |= _validated(loop)
+        better = entry["val_loss"] < before.best_loss
+        # without early stopping the last weights are exported, so the best need not be kept
+        best = _values(loop.learner.network.weights) if better and loop.config.early_stopping_epochs else state.best
+    seconds = before.seconds + time.monotonic() - started
+    loop.report(_facts(loop, before, step) | entry | {"seconds": seconds})
+    progress = Progress(
+        epoch=before.epoch + 1,
+        step=step,
+        history=(*before.history, {"epoch": before.epoch + 1} | entry | {"seconds": seconds - before.seconds}),
+        best_epoch=before.epoch + 1 if better else before.best_epoch,
+        best_loss=entry["val_loss"] if better else before.best_loss,
+        seconds=seconds,
+    )
+    return State(progress, _values(loop.learner.variables), best)
+
+
+def _steps(loop: Loop, before: Progress) -> tuple[int, dict[str, float]]:
+    """Takes the steps of one epoch; returns the number of steps since training began, and the epoch's mean loss and last rate."""
+    step, losses, rate = before.step, [], 0.0
+    started, reported = time.monotonic(), -math.inf
+    examples = loop.batches.epoch(before.epoch).take(loop.total_steps - before.step)
+    for batch in loop.place.experimental_distribute_dataset(examples):
+        rate = schedules.rate(loop.config, step, epoch_steps=loop.batches.steps, total_steps=loop.total_steps)
+        loop.learner.optimizer.learning_rate.assign(rate)
+        losses.append(_finite(float(loop.take_step(batch, tf.constant(step, tf.float32))), step, loop.config))
+        step += 1
+        if time.monotonic() - reported > REPORT_SECONDS:
+            reported = time.monotonic()
+            loop.report(_facts(loop, before, step) | {"loss": float(np.mean(losses)), "seconds": before.seconds + reported - started})
+    if not losses:
+        raise ValueError(f"train: epoch {before.epoch + 1} had no batch; its images cannot be decoded")
+    return step, {"loss": float(np.mean(losses)), "learning_rate": rate}
+
+
+def _facts(loop: Loop, before: Progress, step: int) -> dict[str, float]:
+    epochs = math.ceil(loop.total_steps / loop.batches.steps)
+    return {"epoch": before.epoch + 1, "epochs": epochs, "step": step, "steps": loop.total_steps}
+
+
+def _validated(loop: Loop) -> dict[str, float]:
     loss = correct = count = 0.0
-    for images, labels in validation:
-        batch_loss, batch_correct = measure(images, labels)
+    for images, labels in loop.validation:
+        batch_loss, batch_correct = loop.measure(images, labels)
         loss, correct, count = loss + float(batch_loss), correct + float(batch_correct), count + len(labels)
-    return loss / count, correct / count
+    return {"val_loss": loss / count, "val_accuracy": correct / count}
 
 
 def _finite(loss: float, step: int, config: TrainConfig) -> float:
@@ -208,38 +230,31 @@ def _finite(loss: float, step: int, config: TrainConfig) -> float:
     )
 
 
-def _stopped(progress: Progress, config: TrainConfig) -> bool:
-    patience = config.early_stopping_epochs
-    return bool(patience) and progress.epoch - progress.best_epoch >= patience
-
-
 @contextmanager
 def _exported_weights(learner: Learner) -> Iterator[None]:
     """Holds the moving averages in the network for a while, where there are any."""
     if not learner.average:
         yield
         return
-    kept = [variable.numpy() for variable in learner.network.weights]
-    _assign(learner.network.weights, [variable.numpy() for variable in learner.average])
+    kept = _values(learner.network.weights)
+    _assign(learner.network.weights, _values(learner.average))
     try:
         yield
     finally:
         _assign(learner.network.weights, kept)
 
 
-def _finished(learner: Learner, state: State, batch_size: int, resumed_from: int, *, early_stopped: bool) -> Fitted:
-    progress = state.progress
-    if state.best:
-        _assign(learner.network.weights, state.best)
-    elif learner.average:
-        _assign(learner.network.weights, [variable.numpy() for variable in learner.average])
+def _finished(loop: Loop, state: State, resumed_from: int) -> Fitted:
+    progress, learner = state.progress, loop.learner
+    if state.best or learner.average:
+        _assign(learner.network.weights, state.best or _values(learner.average))
     return Fitted(
         network=learner.network,
         progress=progress,
         exported_epoch=progress.best_epoch if state.best else progress.epoch,
         resumed_from=resumed_from,
-        early_stopped=early_stopped,
-        images_per_second=progress.step * batch_size / max(progress.seconds, 1e-9),
+        early_stopped=progress.step < loop.total_steps,
+        images_per_second=progress.step * loop.batches.batch_size / max(progress.seconds, 1e-9),
     )
 
 
@@ -250,5 +265,5 @@ def _assign(variables: list[Any], values: Arrays) -> None:
         variable.assign(value)
 
 
-def _value(variable: Any) -> Any:
-    return np.asarray(variable.numpy())
+def _values(variables: list[Any]) -> list[Any]:
+    return [np.asarray(variable.numpy()) for variable in variables]

@@ -55,10 +55,17 @@ def module(contents: Contents) -> tf.Module:
     pixels = tf.TensorSpec([None, size, size, 3], tf.float32)
     served.network = tf.function(lambda images: network(images, training=False), input_signature=[pixels])
 
-    def scored(image_bytes: Any, height_mm: Any, width_mm: Any) -> tuple[answers.Scores, Any, Any]:
+    def seen(image_bytes: Any) -> tuple[dict[str, Any], Any]:
         images, ok = preprocessing.decode_batch(image_bytes, size)
+        count = tf.shape(images)[0]
+        # some CPU kernels refuse a batch of no images: it gets one here, whose answer is cut off again
+        filled = tf.pad(images, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+        return {name: value[:count] for name, value in served.network(filled).items()}, ok
+
+    def scored(image_bytes: Any, height_mm: Any, width_mm: Any) -> tuple[answers.Scores, Any, Any]:
+        outputs, ok = seen(image_bytes)
         height, width = preprocessing.known_mm(height_mm), preprocessing.known_mm(width_mm)
-        unsized = answers.scores(served.network(images)["logits"], ok, lists)
+        unsized = answers.scores(outputs["logits"], ok, lists)
         return answers.sized(unsized, height, width, lists), ok, tf.math.is_finite(height) | tf.math.is_finite(width)
 
     def predict_sized(image_bytes: Any, measured_height_mm: Any, measured_width_mm: Any) -> dict[str, Any]:
@@ -78,9 +85,9 @@ def module(contents: Contents) -> tf.Module:
         return predict_sized(parsed[features.IMAGE.name], parsed[HEIGHT], parsed[WIDTH])
 
     def embed(image_bytes: Any) -> dict[str, Any]:
-        images, ok = preprocessing.decode_batch(image_bytes, size)
+        outputs, ok = seen(image_bytes)
         # an image that cannot be decoded has no direction: zeros are like nothing in a gallery
-        embedding = tf.where(ok[:, None], tf.math.l2_normalize(served.network(images)["embedding"], axis=1), 0.0)
+        embedding = tf.where(ok[:, None], tf.math.l2_normalize(outputs["embedding"], axis=1), 0.0)
         return {"embedding": embedding, "embedder_id": tf.fill(tf.shape(image_bytes), identity)}
 
     for function in (serving_default, predict_sized, predict_all, serve_examples, embed):

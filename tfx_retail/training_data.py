@@ -41,7 +41,7 @@ def counts(graph: tft.TFTransformOutput, skus: Sequence[str], config: TrainConfi
         raise ValueError(
             f"train: {examples.sum()} examples of one SKU at most ({names}); a classifier needs two SKUs or more with photos in train"
         )
-    return Counts(examples, _weights(examples, config))
+    return Counts(examples, balanced(examples, config))
 
 
 def training_batches(files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts) -> "TrainingBatches":
@@ -135,6 +135,16 @@ def smoothed(labels: Any, smoothing: float, skus: int) -> Any:
     return tf.one_hot(labels, skus) * (1 - smoothing) + smoothing / skus
 
 
+def balanced(examples: npt.NDArray[np.int64], config: TrainConfig) -> npt.NDArray[np.float32]:
+    """Returns the weight in the loss of an example of each label, [S]: 1 on average over the examples."""
+    if config.class_balance == "none":
+        return np.ones(len(examples), np.float32)
+    seen = examples > 0
+    mean = examples[seen].mean()
+    weights = np.where(seen, np.minimum(mean / np.maximum(examples, 1), config.class_balance_limit), 0.0)
+    return (weights * examples.sum() / (weights * examples).sum()).astype(np.float32)
+
+
 def _augmented(images: Any, seed: Any, config: AugmentConfig, *, side: int) -> Any:
     return tf.ensure_shape(augment(images, seed, config, side=side), (None, side, side, 3))
 
@@ -151,7 +161,7 @@ def _examples(names: Sequence[str], graph: tft.TFTransformOutput) -> Any:
 
 def _transformed(names: Sequence[str], graph: tft.TFTransformOutput) -> Any:
     """Returns a data set of what Transform's graph makes of each example, shards interleaved in a fixed order."""
-    read = tf.data.Dataset.from_tensor_slices(list(names)).interleave(_records, cycle_length=4, block_length=16)
+    read = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string)).interleave(_records, cycle_length=4, block_length=16)
     wanted = {feature.name for feature in preprocessing.INPUTS}
     spec = {name: value for name, value in graph.raw_feature_spec().items() if name in wanted}
     transform = graph.transform_features_layer()
@@ -179,13 +189,3 @@ def _counted(graph: tft.TFTransformOutput) -> dict[str, int]:
     with tf.io.gfile.GFile(graph.vocabulary_file_by_name(preprocessing.COUNTS)) as file:
         lines = (line.rstrip("\n").split(" ", 1) for line in file)
         return {sku: int(count) for count, sku in lines}
-
-
-def _weights(examples: npt.NDArray[np.int64], config: TrainConfig) -> npt.NDArray[np.float32]:
-    """Returns the weight of an example of each label, [S]: 1 on average over the examples."""
-    if config.class_balance == "none":
-        return np.ones(len(examples), np.float32)
-    seen = examples > 0
-    mean = examples[seen].mean()
-    weights = np.where(seen, np.minimum(mean / np.maximum(examples, 1), config.class_balance_limit), 0.0)
-    return (weights * examples.sum() / (weights * examples).sum()).astype(np.float32)

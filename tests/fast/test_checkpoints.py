@@ -8,7 +8,9 @@ import pytest
 from tfx_retail import checkpoints
 from tfx_retail.checkpoints import Progress, State
 
-PROGRESS = Progress(epoch=2, step=8, history=({"epoch": 1, "loss": 1.5}, {"epoch": 2, "loss": 1.25}), best_epoch=1, best_loss=0.5, seconds=3.0)
+PROGRESS = Progress(
+    epoch=2, step=8, history=({"epoch": 1, "loss": 1.5}, {"epoch": 2, "loss": 1.25}), best_epoch=1, best_loss=0.5, seconds=3.0
+)
 
 
 def state(value: float) -> State:

@@ -77,11 +77,13 @@ def config(train: dict[str, Any] | None = None, **model: Any) -> Config:
         "serving": {"dir": ""},
         "verdict": {"rules": [{"metric": "sku_accuracy", "at_least": 0}]},
     }
-    plain = TrainConfig(epochs=4, batch_size=8, learning_rate=0.01, warmup_epochs=0.5, label_smoothing=0.0, augment=AugmentConfig(min_area=0.9))
+    plain = TrainConfig(
+        epochs=4, batch_size=8, learning_rate=0.01, warmup_epochs=0.5, label_smoothing=0.0, augment=AugmentConfig(min_area=0.9)
+    )
     return msgspec.structs.replace(
         msgspec.convert(tree, Config),
         train=msgspec.structs.replace(plain, **(train or {})),
-        model=ModelConfig(**{"image_size": 32, "width": 8, "blocks": (1, 1), "embedding_dim": 8} | model),
+        model=msgspec.structs.replace(ModelConfig(image_size=32, width=8, blocks=(1, 1), embedding_dim=8), **model),
     )
 
 
@@ -111,7 +113,7 @@ def make(folder: Path) -> RetailSet:
 def transform(examples: Sequence[bytes], folder: Path, wanted: Sequence[features.Feature] = WANTED) -> None:
     """Writes the graph that TFX's Transform would write for these examples, to `transform`."""
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(_spec(wanted)))
-    rows = [{name: values for name, values in _raw(serialized, wanted).items()} for serialized in examples]
+    rows = [_raw(serialized, wanted) for serialized in examples]
     with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "scratch")):
         data = pipeline | beam.Create(rows)
         custom = {"labels": str(folder / "labels.csv")}
