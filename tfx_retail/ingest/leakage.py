@@ -99,7 +99,8 @@ def _same(kind: Kind, named: Iterable[tuple[str, str, Role]]) -> Iterator[Leak]:
             first = next(iter(others))
             # two lists that name one photo are one leak, not another one by its pixels
             if first != role and (kind == "same photo" or others[first] != name):
-                yield Leak(kind, others[first], first, name, role, 0)
+                early, late = sorted((first, role), key=ROLES.index)
+                yield Leak(kind, others[early], early, others[late], late, 0)
 
 
 def _near(photos: Sequence[PhotoRow], roles: Sequence[Role], bits: int) -> Iterator[Leak]:
