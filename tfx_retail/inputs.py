@@ -54,7 +54,7 @@ def prepare(config: Config) -> RunInputs:
     data = config.data
     return RunInputs(
         catalog=_keep_written(store, "catalog.csv", lambda path: catalog.write(products, path)),
-        labels=_keep_written(store, "labels.csv", lambda path: labels.write(_label_order(served, products), path)),
+        labels=_keep_written(store, "labels.csv", lambda path: labels.write(_label_order(model_dir(config), products), path)),
         label_map=_keep(store, "label_map.csv", Path(data.label_map)) if data.label_map else None,
         schema=_keep(store, "schema.pbtxt", Path(data.schema)) if data.schema and Path(data.schema).is_file() else None,
         data_digest=digest,
@@ -88,9 +88,10 @@ def _placeless(serving: ServingConfig) -> ServingConfig:
     return msgspec.structs.replace(serving, dir="")
 
 
-def _label_order(served: versions.Version | None, products: catalog.Catalog) -> tuple[labels.Label, ...]:
-    previous = labels.read(served.path / "assets.extra" / "labels.csv") if served else ()
-    return labels.extend(previous, products)
+def _label_order(folder: Path, products: catalog.Catalog) -> tuple[labels.Label, ...]:
+    """Goes on from the longest order that was ever pushed: after a rollback the served one lacks indices that are taken for ever."""
+    orders = [labels.read(version.path / versions.LABELS) for version in versions.list_versions(folder)]
+    return labels.extend(max(orders, key=len, default=()), products)
 
 
 def _baseline(config: Config, served: versions.Version | None, digest: str) -> versions.Version | None:
