@@ -87,10 +87,12 @@ class SplitConfig(Section, frozen=True):
         Literal["photo", "group", "store", "time", "given"],
         Meta(description="unit of the split; `group`: scenes of near-duplicate photos, or the data's own group column"),
     ] = "group"
-    shares: Annotated[dict[Role, Share], Meta(description="share of units for each role; they add up to 1")] = msgspec.field(
+    shares: Annotated[dict[Role, Share], Meta(description="share of photos for each role, as near as whole units allow")] = msgspec.field(
         default_factory=lambda: {"train": 0.7, "validation": 0.1, "calibration": 0.1, "eval": 0.1}
     )
-    carve: Annotated[dict[Role, Share], Meta(description="for `given`: roles that the lists lack, as shares of train's groups")] = {}
+    carve: Annotated[
+        dict[Role, Share], Meta(description="for `given`: roles that the lists lack, as shares of train's photos, in whole scenes")
+    ] = {}
     scene_bits: Annotated[int, Meta(ge=0, le=64, description="photos within so many bits of a 64-bit difference hash are one scene")] = 10
     scene_color: Annotated[
         float,
