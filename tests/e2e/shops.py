@@ -64,15 +64,18 @@ class Shop:
     def states(self) -> dict[str, str]:
         return {node["node"]: node["state"] for node in self.facts()["nodes"]}
 
-    def kill_in(self, node: str, *words: str, after_s: float = 0.0) -> None:
-        """Starts a run and kills it with SIGKILL while `node` is at work."""
+    def kill_in(self, node: str, *words: str, once: str = "") -> None:
+        """Starts a run and kills it with SIGKILL while `node` is at work.
+
+        Args:
+          once: pattern below the pipeline's folder; the kill waits for the first file of that name.
+        """
         before = len(self.run_folders())
         with subprocess.Popen(self.command("run", "shop.yaml", *words), cwd=self.folder, stdout=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 300
-            while not self._is_running(before, node):
+            while not (self._is_running(before, node) and (not once or any((self.folder / "output" / "shop").glob(once)))):
                 assert process.poll() is None and time.monotonic() < deadline, f"{node} was not seen running\n{self.log()[-3000:]}"
                 time.sleep(0.02)
-            time.sleep(after_s)
             os.kill(process.pid, signal.SIGKILL)
 
     def _is_running(self, before: int, node: str) -> bool:

@@ -46,7 +46,7 @@ def test_a_run_that_was_killed_in_every_node_ends_as_one_that_was_not(tmp_path: 
     manifests = [json.loads((place.folder / "served" / "shop" / "1" / "manifest.json").read_text()) for place in (shop, calm)]
     assert manifests[0]["metrics"] == manifests[1]["metrics"]
     assert not list((shop.folder / "served" / "shop").glob(".tmp-*"))
-    assert not [path for path in (shop.folder / "output" / "shop" / "checkpoints").glob("*")]
+    assert not list((shop.folder / "output" / "shop" / "checkpoints").glob("*"))
 
 
 def test_two_runs_at_once_end_with_one_version_and_one_set_of_results(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from tests.e2e.shops import CONFIG, Shop
 
 pytestmark = pytest.mark.e2e
 
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(tmp_path_factory.mktemp("shop"))
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint_and_the_run_ends_with_a_pushed_version(shop: Shop) -> None:
-    shop.kill_in("Trainer", "--set", "train.epochs=40", after_s=12.0)
+    shop.kill_in("Trainer", "--set", "train.epochs=40", once="checkpoints/*/state.npz")
     facts = shop.run("--set", "train.epochs=40")
     assert facts["state"] == "blessed" and facts["version"] == 1
     states = shop.states()
