@@ -20,8 +20,8 @@ def near_pairs(hashes: Hashes, bits: int) -> Iterator[tuple[Indices, Indices]]:
     """Yields blocks of index pairs (first, second) of hashes that differ in at most `bits` bits: each such pair at least once.
 
     Exact, by the pigeonhole principle: of m chunks of the 64 bits, one differs in at most bits // m. So it is enough to compare
-    hashes that share a chunk but for so many bits. The time of 200,000 spread-out hashes is seconds up to 12 bits or so and grows
-    steeply above; give each distinct hash once.
+    hashes that share a chunk but for so many bits. 200,000 spread-out hashes take a second at 4 bits, half a minute at 10, and steeply
+    more above; give each distinct hash once.
     Source: Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", CVPR 2012.
     """
     flips = _cheapest_flips(len(hashes), bits)
