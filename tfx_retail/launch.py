@@ -94,12 +94,15 @@ def _facts(store: MetadataStore, node: str, info: Any) -> NodeFacts:
     return NodeFacts(node=node, state="cached" if cached else "ran", why=why, summary=summary(node, outputs), outputs=outputs)
 
 
+_BEAM_SUFFIX = " [while running"  # Beam appends the step's name to what its workers raise
+
+
 def cause(error: BaseException) -> str:
     """Returns what a person needs to know of an error: our own messages whole, others in one line."""
     chain = list(_chain(error))
     for item in chain:
         if isinstance(item, UserError):
-            return str(item)
+            return str(item).partition(_BEAM_SUFFIX)[0]
     if any(_is_disk_full(item) for item in chain):
         return "no space left on the disk: free some, or let `tfx-retail gc` remove old runs; nothing half-written is used"
     root = chain[-1]

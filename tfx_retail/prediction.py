@@ -8,8 +8,6 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from tfx_retail import serving
 from tfx_retail.config import DataConfig
@@ -109,13 +107,14 @@ def _print_json(rows: list[dict[str, Any]]) -> None:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("image", "SKU", "confidence", "accepted", "family", "reason"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        if row["reason"] == "bad_image":
-            table.add_row(row["image"], "-", "-", "no", "-", f"bad_image: {row.get('detail', 'cannot be decoded')}")
-            continue
-        family = f"{row['family']} {row['family_confidence']:.2f}"
-        table.add_row(row["image"], row["sku"], f"{row['confidence']:.3f}", "yes" if row["accepted"] else "no", family, row["reason"])
-    Console(highlight=False).print(table)
+    cells = [("image", "SKU", "confidence", "accepted", "family", "", "reason"), *(_cells(row) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    for row in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    if row["reason"] == "bad_image":
+        return row["image"], "-", "-", "no", "-", "-", f"bad_image: {row.get('detail', 'cannot be decoded')}"
+    accepted = "yes" if row["accepted"] else "no"
+    return row["image"], row["sku"], f"{row['confidence']:.3f}", accepted, row["family"], f"{row['family_confidence']:.3f}", row["reason"]

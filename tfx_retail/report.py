@@ -18,7 +18,7 @@ _METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "category_accura
 def ending(config: Config, facts: RunFacts) -> str:
     """Returns what a person reads when a run is over: verdict, numbers, version, paths, next step."""
     place = inputs.workspace(config)
-    closing = [*_verdict(facts), *_paths(config, place, facts), f"next      {_next_step(config, facts)}"]
+    closing = [*_verdict(facts), *_warnings(facts), *_paths(config, place, facts), f"next      {_next_step(config, facts)}"]
     lines = [_headline(facts), "", *_metrics(facts), *closing]
     return "\n" + "\n".join(lines)
 
@@ -89,6 +89,12 @@ def _verdict(facts: RunFacts) -> Iterable[str]:
         yield f"{rule['result'].replace('_', ' '):<10}{rule['text']}"
     for note in verdict.get("notes", ()) if verdict else ():
         yield f"note      {note}"
+
+
+def _warnings(facts: RunFacts) -> Iterable[str]:
+    ingest = _read(facts, "ExampleGen", "report", "ingest.json")
+    for warning in ingest["warnings"] if ingest else ():
+        yield f"warning   {warning}"
 
 
 def _paths(config: Config, place: Workspace, facts: RunFacts) -> Iterable[str]:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,14 +121,19 @@ def _last_line(path: Path) -> dict[str, float] | None:
 
 @contextmanager
 def quiet_errors() -> Iterator[None]:
-    """Drops what C++ libraries write to file descriptor 2 while they load; Python's own standard error goes on as before."""
+    """Drops what C++ libraries write to file descriptor 2, and Python's warnings: they speak to this program's authors.
+
+    What Python itself writes to standard error, errors above all, goes on as before.
+    """
     saved = os.dup(2)
     real = os.fdopen(os.dup(saved), "w", encoding="utf-8", errors="replace")
     null = os.open(os.devnull, os.O_WRONLY)
     before, sys.stderr = sys.stderr, real
     os.dup2(null, 2)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         real.flush()
         sys.stderr = before

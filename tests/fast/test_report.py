@@ -33,9 +33,10 @@ def measured(accuracy: float) -> dict[str, object]:
 
 @pytest.fixture
 def blessed(config: Config, tmp_path: Path) -> RunFacts:
-    evaluation, verdict = tmp_path / "evaluation", tmp_path / "verdict"
-    for folder in (evaluation, verdict):
+    evaluation, verdict, ingest = tmp_path / "evaluation", tmp_path / "verdict", tmp_path / "ingest"
+    for folder in (evaluation, verdict, ingest):
         folder.mkdir()
+    (ingest / "ingest.json").write_bytes(msgspec.json.encode({"warnings": ["2 photos of eval are near-duplicates of photos of train"]}))
     (evaluation / "evaluation.json").write_bytes(
         msgspec.json.encode({"serving_default": measured(0.7512), "predict_sized": measured(0.9001)})
     )
@@ -49,7 +50,13 @@ def blessed(config: Config, tmp_path: Path) -> RunFacts:
         seconds=61.0,
         version=3,
         nodes=[
-            NodeFacts(node="ExampleGen", state="cached", seconds=0.2, why="same code, config and inputs as before"),
+            NodeFacts(
+                node="ExampleGen",
+                state="cached",
+                seconds=0.2,
+                why="same code, config and inputs as before",
+                outputs={"report": str(ingest)},
+            ),
             NodeFacts(node="Evaluator", state="ran", outputs={"evaluation": str(evaluation)}),
             NodeFacts(node="Verdict", state="ran", outputs={"verdict": str(verdict)}),
         ],
@@ -73,6 +80,7 @@ def test_a_blessed_run_ends_with_numbers_rules_paths_and_the_next_step(config: C
         "",
         "pass      sku_accuracy of serving_default is 0.751 (asked: at least 0.7)",
         "note      no earlier version",
+        "warning   2 photos of eval are near-duplicates of photos of train",
         "version   models/shop/3",
         "run       out/shop/runs/r1",
         "log       out/shop/runs/r1/run.log",
