@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.shops import CONFIG, Shop
 
 pytestmark = pytest.mark.e2e
+EPOCHS = ("--set", "train.epochs=25")
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +19,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint_and_the_run_ends_with_a_pushed_version(shop: Shop) -> None:
-    shop.kill_in("Trainer", "--set", "train.epochs=40", once="checkpoints/*/state.npz")
-    facts = shop.run("--set", "train.epochs=40")
+    shop.kill_in("Trainer", *EPOCHS, once="checkpoints/*/state.npz")
+    facts = shop.run(*EPOCHS)
     assert facts["state"] == "blessed" and facts["version"] == 1
     states = shop.states()
     assert states["ExampleGen"] == states["Transform"] == "cached"
     assert states["Trainer"] == states["Pusher"] == "ran"
     trainer = next(node for node in facts["nodes"] if node["node"] == "Trainer")
-    assert "40 epochs" in trainer["summary"]
+    assert "25 epochs" in trainer["summary"]
     assert "resumed after epoch" in trainer["summary"]
 
 
@@ -34,7 +35,7 @@ def test_the_first_run_says_that_the_schema_is_not_reviewed(shop: Shop) -> None:
 
 
 def test_a_second_run_takes_everything_from_the_cache(shop: Shop) -> None:
-    facts = shop.run("--set", "train.epochs=40")
+    facts = shop.run(*EPOCHS)
     assert set(shop.states().values()) == {"cached"}
     assert facts["version"] == 1
     assert [path.name for path in (shop.folder / "served" / "shop").iterdir() if path.name.isdigit()] == ["1"]
@@ -44,7 +45,7 @@ def test_a_higher_threshold_judges_anew_without_training_and_pushes_nothing(shop
     strict = CONFIG.replace("at_least: 0.05", "at_least: 1.1")
     shop.config.write_text(strict, encoding="utf-8")
     try:
-        facts = shop.run("--set", "train.epochs=40", code=3)
+        facts = shop.run(*EPOCHS, code=3)
     finally:
         shop.config.write_text(CONFIG, encoding="utf-8")
     assert facts["state"] == "not blessed" and facts["version"] is None
@@ -122,7 +123,7 @@ def test_predict_names_the_boxes_of_a_photo_and_reports_a_bad_image(shop: Shop) 
 def test_an_accepted_schema_is_what_later_runs_check_against(shop: Shop) -> None:
     shop.call("schema", "shop.yaml", "--accept")
     assert (shop.folder / "schema.pbtxt").is_file()
-    shop.run("--set", "train.epochs=40", "--to", "DataGate")
+    shop.run(*EPOCHS, "--to", "DataGate")
     assert shop.states()["ImportSchemaGen"] == "ran"
     assert shop.facts()["schema_reviewed"] is True
 
@@ -139,7 +140,7 @@ def test_gc_keeps_the_served_version_and_the_cache_of_the_kept_run(shop: Shop) -
     assert len(shop.run_folders()) == 5
     shop.call("gc", "shop.yaml", "--keep", "1")
     assert (shop.folder / "served" / "shop" / "2").is_dir()
-    shop.run("--set", "train.epochs=40", "--to", "DataGate")
+    shop.run(*EPOCHS, "--to", "DataGate")
     assert set(shop.states().values()) == {"cached"}
 
 
