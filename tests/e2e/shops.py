@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,21 +64,19 @@ class Shop:
     def states(self) -> dict[str, str]:
         return {node["node"]: node["state"] for node in self.facts()["nodes"]}
 
-    def kill_in(self, node: str, *words: str, when: Callable[[], bool] = lambda: True) -> None:
-        """Starts a run and kills it with SIGKILL while `node` is at work and `when` holds."""
+    def kill_in(self, node: str, *words: str, once: str = "") -> None:
+        """Starts a run and kills it with SIGKILL while `node` is at work.
+
+        Args:
+          once: pattern below the pipeline's folder; the kill waits for the first file of that name.
+        """
         before = len(self.run_folders())
         with subprocess.Popen(self.command("run", "shop.yaml", *words), cwd=self.folder, stdout=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 600
-            while not (self._is_running(before, node) and when()):
+            while not (self._is_running(before, node) and (not once or any((self.folder / "output" / "shop").glob(once)))):
                 assert process.poll() is None and time.monotonic() < deadline, f"{node} was not seen running\n{self.log()[-3000:]}"
                 time.sleep(0.02)
             os.kill(process.pid, signal.SIGKILL)
-
-    def epochs_done(self) -> int:
-        """Returns how many epochs an unfinished training has behind it."""
-        files = list((self.folder / "output" / "shop" / "checkpoints").glob("*/progress.jsonl"))
-        lines = [line for file in files for line in file.read_text().splitlines() if line.endswith("}")]
-        return max((int(json.loads(line)["epoch"]) - 1 for line in lines), default=0)
 
     def _is_running(self, before: int, node: str) -> bool:
         folders = self.run_folders()
