@@ -2,6 +2,7 @@
 
 import os
 import time
+import traceback
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -49,10 +50,8 @@ def _run_loudly(config: Config, given: inputs.RunInputs, facts: RunFacts, consol
         console.print(f"  TensorFlow and TFX loaded in {time.monotonic() - begun:.1f} s", style="dim")
         try:
             local_runner.run_pipeline(config, given, facts, board, to_node=to_node)
-        except launch.NodeFailed:
-            pass  # the facts have it, and the ending tells it
-        except KeyboardInterrupt:
-            pass
+        except (launch.NodeFailed, KeyboardInterrupt):  # the facts have it, and the ending tells it; the log gets the traceback
+            traceback.print_exc()
 
 
 def _new_facts(config: Config, given: inputs.RunInputs) -> RunFacts:
