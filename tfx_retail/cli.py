@@ -4,6 +4,7 @@
 must not wait for TensorFlow.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -208,3 +209,8 @@ def _guarded(act: Callable[[], int]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        click.echo(f"error: no space left on the disk ({error.filename or 'the metadata or a log'}); free some and run again", err=True)
+        return FAILED

@@ -27,8 +27,8 @@ def run(config: Config, config_path: Path, *, to_node: str | None, verbose: bool
       UserError: before anything ran: catalogue or data cannot be used.
     """
     place = inputs.workspace(config)
-    _draw_sample(config)
     with exclusive(place, lambda pid: click.echo(f"another run of this pipeline is under way (process {pid}); waiting for it to end")):
+        _draw_sample(config)
         given = inputs.prepare(config)
         facts = _new_facts(config, given)
         write_atomically(place.run(facts.run_id) / "config.yaml", config_path.read_bytes())
