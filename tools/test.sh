@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
-# Every check and every test, whatever fails before; the last line counts the tests of both runs.
-# Two runs, so that the fast tests prove that they load no TensorFlow.
+# Every check and every test, whatever fails before; the last line counts the tests of all runs.
+#
+# The fast tests have a run of their own, which proves that they load no TensorFlow. Then whole runs go side by side with the
+# TensorFlow tests: both wait for imports on one core most of the time.
 cd "$(dirname "$0")/.." || exit 1
 results=.cache/tests
 rm -rf "$results" && mkdir -p "$results"
 failed=()
+tests() { .venv/bin/python -m pytest -q "tests/$1" --junitxml="$results/$1.xml" "${@:2}"; }
 
 tools/lint.sh || failed+=("lint")
-.venv/bin/python -m pytest -q tests/fast --junitxml="$results/fast.xml" || failed+=("fast tests")
-.venv/bin/python -m pytest -q tests --ignore=tests/fast --junitxml="$results/full.xml" --durations=10 || failed+=("TensorFlow tests")
+tests fast || failed+=("fast tests")
+trap 'kill $(jobs -p) 2> /dev/null; exit 130' INT TERM
+tests e2e --durations=3 > "$results/e2e.log" 2>&1 &
+tests tf --durations=10 || failed+=("TensorFlow tests")
+wait $! || failed+=("whole runs")
+cat "$results/e2e.log"
 
 [ ${#failed[@]} -eq 0 ] || printf 'FAILED: %s\n' "${failed[@]}"
 .venv/bin/python tools/tally.py "$results" || failed+=("tally")
