@@ -1,0 +1,88 @@
+"""Who is taken for whom: the matrix ordered by hierarchy, and the pairs that are confused most."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfx_retail.page.predicted import Predicted
+
+PAIRS = 18  # shown with photos
+_ACROSS = 6  # of them kept for pairs of two families: they are rarer and worse
+_EXAMPLES = 3
+
+
+class Order(NamedTuple):
+    """SKUs by category, family, look: neighbours in the picture are neighbours on the shelf."""
+
+    skus: NDArray[np.int64]  # [S] indices of SKUs in reading order
+    family: NDArray[np.int64]  # [S] index of the family of each, -1: no crop tells
+    category: NDArray[np.int64]  # [S]
+
+
+class Pair(NamedTuple):
+    """One SKU that is taken for another."""
+
+    true: int
+    answered: int
+    count: int
+    share: float  # of the true SKU's crops
+    across: bool  # two families
+    rows: tuple[int, ...]  # crops, the surest first
+
+
+class Matrix(NamedTuple):
+    """Counts of the SKUs that occur, in reading order."""
+
+    skus: list[str]
+    families: list[str]  # of each SKU; empty where unknown
+    counts: NDArray[np.int64]  # [S, S] true by answered
+
+
+def matrix(predicted: Predicted, signature: str) -> Matrix:
+    """Returns the whole matrix; answers that have no place in the lists are left out."""
+    order = _order(predicted, signature)
+    place = np.full(len(predicted.lists.skus), -1)
+    place[order.skus] = np.arange(len(order.skus))
+    answered = predicted.answers[signature].decided[:, 0]
+    known = answered >= 0
+    counts = np.zeros((len(order.skus), len(order.skus)), np.int64)
+    np.add.at(counts, (place[predicted.truth[known, 0]], place[answered[known]]), 1)
+    lists = predicted.lists
+    families = [lists.families[family] if family >= 0 else "" for family in order.family]
+    return Matrix([lists.skus[sku] for sku in order.skus], families, counts)
+
+
+def pairs(predicted: Predicted, signature: str) -> list[Pair]:
+    """Returns the most confused pairs, most crops first; some room is kept for pairs across families."""
+    found = _all_pairs(predicted, signature)
+    across = [pair for pair in found if pair.across][:_ACROSS]
+    within = [pair for pair in found if not pair.across][: PAIRS - len(across)]
+    return sorted([*across, *within], key=lambda pair: (-pair.count, pair.true, pair.answered))
+
+
+def _all_pairs(predicted: Predicted, signature: str) -> list[Pair]:
+    answer = predicted.answers[signature]
+    decided, truth = answer.decided, predicted.truth
+    wrong = np.flatnonzero((decided[:, 0] != truth[:, 0]) & (decided[:, 0] >= 0))
+    keys = truth[wrong, 0].astype(np.int64) * len(predicted.lists.skus) + decided[wrong, 0]
+    total = np.bincount(truth[:, 0], minlength=len(predicted.lists.skus))
+    result = []
+    for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
+        true, answered = divmod(int(key), len(predicted.lists.skus))
+        rows = wrong[keys == key] if len(result) < 5000 else wrong[:0]
+        rows = rows[np.argsort(-answer.confidence[rows], kind="stable")]
+        across = bool(len(rows)) and bool(decided[rows[0], 2] != truth[rows[0], 2])
+        result.append(Pair(true, answered, int(count), float(count / total[true]), across, tuple(rows[:_EXAMPLES].tolist())))
+    return sorted(result, key=lambda pair: (-pair.count, pair.true, pair.answered))
+
+
+def _order(predicted: Predicted, signature: str) -> Order:
+    parents = np.full((len(predicted.lists.skus), 2), -1)
+    decided = predicted.answers[signature].decided
+    known = decided[decided[:, 0] >= 0]
+    parents[known[:, 0]] = known[:, 2:4]
+    parents[predicted.truth[:, 0]] = predicted.truth[:, 2:4]
+    skus = np.flatnonzero(parents[:, 0] >= 0)
+    order = skus[np.lexsort((skus, parents[skus, 0], parents[skus, 1]))]
+    return Order(order, parents[order, 0], parents[order, 1])
