@@ -114,6 +114,27 @@ def report(config: Path, run_id: str | None) -> int:
     return _guarded(lambda: _say(words.run_report(settings, run_id)))
 
 
+@cli.command()
+@_CONFIG
+@click.argument("run_id", metavar="RUN")
+@click.option("--because", required=True, metavar="TEXT", help="Why, kept in the manifest, the run and the lineage.")
+def bless(config: Path, run_id: str, because: str) -> int:
+    """Push the model of a refused RUN after all, in your name."""
+    if not because.strip():
+        raise click.UsageError("--because: say why; it is kept with the model")
+    from tfx_retail.screen import quiet_errors
+
+    settings = _load(config)
+
+    def act() -> int:
+        from tfx_retail import override
+
+        return _say(override.bless(settings, run_id, because.strip()))
+
+    with quiet_errors():
+        return _guarded(act)
+
+
 @cli.command(name="versions")
 @_CONFIG
 def list_versions(config: Path) -> int:

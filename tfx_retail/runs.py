@@ -18,6 +18,14 @@ NodeState = Literal["running", "ran", "cached", "skipped", "failed", "interrupte
 RunState = Literal["running", "blessed", "not blessed", "done", "failed", "interrupted"]
 
 
+class Override(Struct, frozen=True, kw_only=True):
+    """A person's decision to push what the verdict refused."""
+
+    who: str  # user of the operating system
+    when: str  # ISO 8601, UTC
+    why: str
+
+
 class NodeFacts(Struct, kw_only=True):
     """What one node did in one run."""
 
@@ -43,8 +51,10 @@ class RunFacts(Struct, kw_only=True):
     config_digest: str = ""
     data_digest: str = ""
     code_digest: str = ""
+    software: dict[str, str] = {}  # package -> version, of what the model was made with
     baseline: int | None = None
     schema_reviewed: bool = False
+    overridden: Override | None = None  # its model was pushed by `tfx-retail bless`
     nodes: list[NodeFacts] = []
 
     def node(self, name: str) -> NodeFacts | None:

@@ -32,7 +32,7 @@ def test_a_model_that_reaches_every_rule_is_blessed() -> None:
         ("infra_check", 1.0, "pass"),
     ]
     assert verdict.rules[0].text == "sku_accuracy of serving_default is 0.850 (asked: at least 0.8; 100 examples)"
-    assert verdict.notes == []
+    assert verdict.notes == ["no earlier version to compare with: absolute rules only"]
 
 
 @pytest.mark.parametrize(
