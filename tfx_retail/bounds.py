@@ -14,17 +14,18 @@ bets is their hedge over a grid, fixed beforehand so that the order of groups do
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 _BETS: Floats = np.array([1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625])
 _WEIGHTS: Floats = np.array([0.5] + [0.5 / 6] * 6)  # few groups can only speak through the boldest bet; many outgrow the weight of any
-_STEPS = 20  # halvings: a bound is exact to a millionth of its range, and rounded to the safe side
+_CUTS, _ROUNDS = 10, 5  # a bound is exact to 1e-5 of its range, and rounded to the safe side
 
 
 class Totals(NamedTuple):
@@ -49,9 +50,7 @@ def p_above(totals: Totals, claim: float, low: float) -> float:
     Args:
       low: the smallest value that a crop can have; `claim` lies above it.
     """
-    if not len(totals.sizes):
-        return 1.0
-    return math.exp(-max(0.0, _log_stake(totals, claim, low)))
+    return float(_p_values(totals.sizes, totals.sums, np.array([claim]), low)[0])
 
 
 def p_below(totals: Totals, claim: float, high: float) -> float:
@@ -61,16 +60,9 @@ def p_below(totals: Totals, claim: float, high: float) -> float:
 
 def lower(totals: Totals, level: float, low: float) -> float:
     """Returns what the mean is above, but for a probability of at most `level`; `low` without groups."""
-    if not len(totals.sizes):
+    if not len(totals.sizes) or totals.mean <= low:
         return low
-    refuted, open_ = low, max(low, totals.mean)
-    for _ in range(_STEPS):
-        middle = (refuted + open_) / 2
-        if middle > low and p_above(totals, middle, low) <= level:
-            refuted = middle
-        else:
-            open_ = middle
-    return refuted
+    return _edge(low, totals.mean, lambda claims: _p_values(totals.sizes, totals.sums, claims, low) <= level)
 
 
 def upper(totals: Totals, level: float, high: float) -> float:
@@ -84,18 +76,15 @@ def smallest_seen(differences: Totals, claim: float, level: float) -> float | No
     Args:
       differences: sums in [-size, size].
     """
-    if not len(differences.sizes):
+    sizes, sums = differences
+    if not len(sizes):
         return None
-    refuted, open_ = 1.0, claim
-    if p_above(_moved(differences, refuted), claim, -1.0) > level:
-        return None
-    for _ in range(_STEPS):
-        middle = (refuted + open_) / 2
-        if p_above(_moved(differences, middle), claim, -1.0) <= level:
-            refuted = middle
-        else:
-            open_ = middle
-    return refuted
+
+    def refuted(means: Floats) -> Flags:
+        moved = np.clip(sums + (means[:, None] - differences.mean) * sizes, -sizes, sizes)
+        return _p_values(sizes, moved, np.full(len(means), claim), -1.0) <= level
+
+    return _edge(1.0, claim, refuted) if refuted(np.ones(1))[0] else None
 
 
 def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
@@ -116,15 +105,25 @@ def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
     return levels
 
 
-def _log_stake(totals: Totals, claim: float, low: float) -> float:
-    largest = totals.sizes.max()
-    gains = ((totals.sums - low * totals.sizes) / (claim - low) - totals.sizes) / largest  # [G], >= -1
+def _p_values(sizes: Floats, sums: Floats, claims: Floats, low: float) -> Floats:
+    """Returns [C] p-values against C claims, of [G] or [C, G] sums."""
+    if not len(sizes):
+        return np.ones(len(claims))
+    gains = ((sums - low * sizes) / (claims[:, None] - low) - sizes) / sizes.max()  # [C, G], >= -1 but for rounding
     with np.errstate(divide="ignore"):  # a bet of everything may be lost: log 0
-        stakes = np.log1p(np.maximum(_BETS[:, None] * gains, -1.0)).sum(axis=1) + np.log(_WEIGHTS)
-    best = stakes.max()
-    return float(best + math.log(np.exp(stakes - best).sum()))
+        stakes = np.stack([np.log1p(np.maximum(bet * gains, -1.0)).sum(axis=1) for bet in _BETS]) + np.log(_WEIGHTS)[:, None]
+    best = stakes.max(axis=0)
+    return np.exp(-np.maximum(0.0, best + np.log(np.exp(stakes - best).sum(axis=0))))
 
 
-def _moved(differences: Totals, mean: float) -> Totals:
-    moved = differences.sums + (mean - differences.mean) * differences.sizes
-    return Totals(differences.sizes, np.clip(moved, -differences.sizes, differences.sizes))
+def _edge(refuted: float, open_: float, test: Callable[[Floats], Flags]) -> float:
+    """Returns where a test that refutes up to some point stops to do so, rounded towards `refuted`."""
+    for _ in range(_ROUNDS):
+        points = np.linspace(refuted, open_, _CUTS + 1)[1:-1]
+        flags = test(points)
+        first = len(points) if flags.all() else int(flags.argmin())
+        refuted, open_ = (
+            float(points[first - 1]) if first else refuted,
+            float(points[first]) if first < len(points) else open_,
+        )
+    return refuted
