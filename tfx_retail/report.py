@@ -9,7 +9,7 @@ import msgspec
 
 from tfx_retail import inputs, versions
 from tfx_retail.config import Config
-from tfx_retail.runs import RunFacts, Workspace, find_run, list_runs
+from tfx_retail.runs import PAGE, RunFacts, Workspace, find_run, list_runs
 
 _SIGNATURES = ("serving_default", "predict_sized")
 _METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss")
@@ -108,6 +108,9 @@ def _slice_name(rule: dict[str, Any]) -> str:
 def _paths(config: Config, place: Workspace, facts: RunFacts) -> Iterable[str]:
     if facts.version is not None:
         yield f"version   {_short(inputs.model_dir(config) / str(facts.version))}"
+    page = place.run(facts.run_id) / PAGE
+    if page.is_file():
+        yield f"report    {_short(page)}"
     yield f"run       {_short(place.run(facts.run_id))}"
     yield f"log       {_short(place.run(facts.run_id) / 'run.log')}"
 

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from tfx_retail.errors import RunError
 
+PAGE = "report.html"  # of a run, in its folder
+
 NodeState = Literal["running", "ran", "cached", "skipped", "failed", "interrupted"]
 RunState = Literal["running", "blessed", "not blessed", "done", "failed", "interrupted"]
 

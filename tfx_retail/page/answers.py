@@ -20,6 +20,7 @@ from tfx_retail.page.values import NONE, Cell, Column, Figure, Photo, Table, cha
 _NUMBERED = 26  # SKUs up to which the matrix shows its counts and names
 _PIXELS = 1000  # side of the picture of a larger one
 _PLAIN, _SIZED = SIGNATURES
+_SURENESS = "Wrong answers on the right side are caught by no threshold; right ones on the left are those that one would throw away."
 
 
 class PairCard(Struct, frozen=True, kw_only=True):
@@ -111,7 +112,7 @@ def _numbered(found: Matrix) -> Markup:
     drawn = []
     for row, sku in enumerate(found.skus):
         total = int(found.counts[row].sum()) or 1
-        drawn.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(left - 10, top + row * step + 19, _short(sku)))
+        drawn.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(left - 10, top + row * step + 19, f"{_short(sku)}  {row + 1}"))
         number = Markup('<text class="soft" x="{}" y="{}" text-anchor="middle">{}</text>').format(left + row * step + 15, top + size * step + 18, row + 1)
         drawn.append(number)
         for column in np.flatnonzero(found.counts[row]):
@@ -206,7 +207,7 @@ def _reliability(made: Predicted) -> Figure:
         errors.append(f"{spoken(name)} {found.error:.3f}")
     frame = Frame(Axis("confidence", 0, 1, percent=True), Axis("right", 0, 1, percent=True))
     note = f"On the dashed line a confidence of 80 % is right 80 % of the time; below it the model is too sure. Larger dots hold more crops. Mean distance (ECE): {', '.join(errors)}."
-    return Figure("Reliability", charts.lines(frame, series, "Confidence against share of right answers", diagonal=True), note)
+    return Figure("Reliability", charts.lines(frame, series, "Confidence against share of right answers", diagonal=True), note, _keys(series))
 
 
 def _risk(given: Collected, made: Predicted) -> Figure:
@@ -220,7 +221,7 @@ def _risk(given: Collected, made: Predicted) -> Figure:
     top = charts.ceiling([y for item in series for _, y in item.points] + [0.02])
     frame = Frame(Axis("share of crops answered, surest first", 0, 1, percent=True), Axis("wrong", 0, top, percent=True))
     note = f"How many answers would be wrong if only the surest were given. The ring is the threshold of {threshold:g}: {'; '.join(said)}."
-    return Figure("Risk and coverage", charts.lines(frame, series, "Share of crops answered against share of wrong answers", marks), note)
+    return Figure("Risk and coverage", charts.lines(frame, series, "Share of crops answered against share of wrong answers", marks), note, _keys(series))
 
 
 def _sureness(made: Predicted) -> Iterator[Figure]:
@@ -229,12 +230,16 @@ def _sureness(made: Predicted) -> Iterator[Figure]:
     top = charts.ceiling([float((counts[0] + counts[1]).max())])
     frame = Frame(Axis("confidence without size", 0, 1, percent=True), Axis("crops", 0, top))
     drawing = charts.columns(frame, [("wrong", counts[0].tolist()), ("right", counts[1].tolist())], "Confidence of right and of wrong answers")
-    yield Figure("Sure and right, sure and wrong", drawing, "Orange on the right side are wrong answers that no threshold catches; blue on the left are right ones that one would throw away.")
+    yield Figure("Sure and right, sure and wrong", drawing, _SURENESS, (("right", "right"), ("wrong", "wrong")))
+
+
+def _keys(series: list[Series]) -> tuple[tuple[str, str], ...]:
+    return tuple((item.style, item.name) for item in series)
 
 
 def _size_table(given: Collected, made: Predicted) -> Table | None:
     rows = [row for look in range(len(made.lists.looks)) for row in _same_look(given, made, look)]
-    columns = [Column("look"), Column("SKUs that only size tells apart"), Column("catalogue, mm"), Column("crops", "number"), Column("measured", "share")]
+    columns = [Column("look"), Column("SKUs that only size tells apart"), Column("catalogue, mm"), Column("crops", "number"), Column("measured", "number")]
     columns += [Column("without size", "share"), Column("with size", "share"), Column("size adds", "change", "points")]
     return table("sizes", "SKUs of one look, without and with a measured size", columns, rows) if rows else None
 
@@ -247,7 +252,7 @@ def _same_look(given: Collected, made: Predicted, look: int) -> Iterator[tuple[C
         return
     plain, sized = (shares.share(made.right(signature)[rows, 0], made.groups[rows]) for signature in SIGNATURES)
     sides = [f"{_mm(given, sku)}" for sku in skus]
-    counts = (whole(plain.count), share(float(made.sized[rows].mean())))
+    counts = (whole(plain.count), Cell(percent(float(made.sized[rows].mean()), 0), float(made.sized[rows].mean())))
     yield words(name), words(", ".join(skus)), words(" / ".join(sides)), *counts, share(plain), share(sized), change(sized.value - plain.value)
 
 

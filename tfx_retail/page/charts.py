@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 14.0, 38.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 22.0, 14.0, 38.0
 
 
 class Series(NamedTuple):
@@ -32,8 +32,8 @@ class Frame(NamedTuple):
 
     x: Axis
     y: Axis
-    width: float = 420.0
-    height: float = 270.0
+    width: float = 360.0
+    height: float = 240.0
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Returns where a point lies in the drawing."""
@@ -64,7 +64,7 @@ def columns(frame: Frame, stacks: Sequence[tuple[str, Sequence[float]]], label: 
             if height > 0:
                 drawn.append(_column(frame, place, count, base[place], height, style))
             base[place] += height
-    return _svg(frame.width, frame.height, label, drawn)
+    return _svg(frame.width, frame.height, label, drawn, css="broad" if frame.width > 500 else "")
 
 
 def outline(parts: Sequence[tuple[str, Sequence[tuple[float, float, float]]]], low: float, high: float, label: str) -> Markup:
@@ -123,7 +123,7 @@ def ceiling(values: Iterable[float]) -> float:
     if top <= 0:
         return 1.0
     step = 10.0 ** math.floor(math.log10(top))
-    return next(factor * step for factor in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12) if factor * step >= top * 0.9999)
+    return next(factor * step for factor in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if factor * step >= top * 0.9999)
 
 
 def _axes(frame: Frame) -> Markup:
@@ -146,7 +146,7 @@ def _tick(value: float, axis: Axis) -> str:
     spread = abs(axis.high - axis.low)
     if spread >= 10:
         return f"{value:,.0f}"
-    return f"{value:.1e}" if spread < 0.01 else f"{value:.2f}"
+    return f"{value:.3g}" if spread < 0.1 else f"{value:.2f}"
 
 
 def _column(frame: Frame, place: int, count: int, base: float, height: float, style: str) -> Markup:

@@ -68,14 +68,14 @@ def collect(config: Config, facts: RunFacts, against: RunFacts | None = None) ->
     other = against.output("Predictions", "predictions") if against else None
     return Collected(
         facts=facts,
-        config=_json(place.run(facts.run_id) / "config.json", missing),
-        verdict=_json(_in(facts, "Verdict", "verdict", "verdict.json"), missing),
-        evaluation=_json(_in(facts, "Evaluator", "evaluation", "evaluation.json"), missing),
-        history=_json(_in(facts, "Trainer", "model_run", "history.json"), missing),
-        ingest=_json(report / "ingest.json" if report else None, missing),
-        data_check=_json(_in(facts, "DataGate", "check", "data_check.json"), missing),
-        infra=_json(_in(facts, "InfraCheck", "check", "infra_check.json"), missing),
-        model=_json(model / "Format-Serving" / "assets.extra" / "model.json" if model else None, missing),
+        config=json_of(place.run(facts.run_id) / "config.json", missing),
+        verdict=json_of(_in(facts, "Verdict", "verdict", "verdict.json"), missing),
+        evaluation=json_of(_in(facts, "Evaluator", "evaluation", "evaluation.json"), missing),
+        history=json_of(_in(facts, "Trainer", "model_run", "history.json"), missing),
+        ingest=json_of(report / "ingest.json" if report else None, missing),
+        data_check=json_of(_in(facts, "DataGate", "check", "data_check.json"), missing),
+        infra=json_of(_in(facts, "InfraCheck", "check", "infra_check.json"), missing),
+        model=json_of(model / "Format-Serving" / "assets.extra" / "model.json" if model else None, missing),
         card=_read(_in(facts, "ModelCard", "card", "model_card.md"), lambda path: path.read_text("utf-8"), "", missing),
         rejected=_read(report / "rejected.csv" if report else None, _listed, Listed(), missing),
         set_aside=_read(report / "set_aside.csv" if report else None, _listed, Listed(), missing),
@@ -113,7 +113,8 @@ def _reason(error: Exception) -> str:
     return "it is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
 
 
-def _json(path: Path | None, missing: list[str]) -> dict[str, Any]:
+def json_of(path: Path | None, missing: list[str]) -> dict[str, Any]:
+    """Returns the object of a JSON file; empty where it cannot be read, which is named in `missing`."""
     return _read(path, lambda file: msgspec.json.decode(file.read_bytes(), type=dict[str, Any]), {}, missing)
 
 

@@ -27,6 +27,7 @@ _LEADS = {
     "interrupted": "The run was stopped before its end; the next one goes on from there.",
     "running": "The page shows what is known so far.",
 }
+_BY_HAND = "A person blessed this model although not every rule holds; who, when and why stands below."
 _TILES = (("sku_accuracy", 0), ("look_accuracy", 1), ("family_accuracy", 2), ("top_k_accuracy", None), ("macro_f1", None), ("log_loss", None))
 _SIGNS = {"pass": "✓", "fail": "✕", "too_few": "?"}
 
@@ -84,7 +85,7 @@ def build(given: Collected) -> Head:
     return Head(
         state=facts.state.replace(" ", "-"),
         title="Blessed by hand" if overridden else _TITLES[facts.state],
-        lead=lead,
+        lead=_BY_HAND if overridden else lead,
         overridden=overridden,
         rules=[_rule(rule) for rule in _most_urgent(verdict.get("rules") or [])],
         notes=[str(note) for note in verdict.get("notes") or []],

@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 from msgspec import Struct
 
-from tfx_retail import features
+from tfx_retail import catalog, features
 from tfx_retail.page import charts, mistakes, photos
 from tfx_retail.page.charts import Axis, Frame, Series
 from tfx_retail.page.collect import Collected, Listed
@@ -14,6 +14,7 @@ from tfx_retail.page.mistakes import Mistake
 from tfx_retail.page.predicted import Predicted
 from tfx_retail.page.values import Cell, Column, Figure, Photo, Table, change, duration, percent, real, spoken, table, whole, words
 
+_COLUMNS = 120  # SKUs up to which each is a column
 _STYLES = dict(zip(features.ROLES, ("a", "b", "c", "d"), strict=True))
 
 
@@ -33,6 +34,7 @@ class Data(Struct, frozen=True, kw_only=True):
     """Section 6."""
 
     balance: Table | None
+    balance_figure: Markup
     histograms: list[Figure]
     anomalies: Table | None
     reviewed: bool | None
@@ -71,6 +73,7 @@ def data(given: Collected) -> Data | None:
     counts += [(name.replace("_", " "), f"{ingest.get(name, 0):,}") for name in ("rejected", "set_aside", "groups", "alike_crops") if name in ingest]
     return Data(
         balance=_balance(ingest.get("skus") or {}),
+        balance_figure=_balance_figure(ingest.get("skus") or {}),
         histograms=[_histogram(name, splits) for name, splits in given.numbers.items()],
         anomalies=_anomalies(given.data_check),
         reviewed=given.data_check.get("reviewed"),
@@ -120,6 +123,16 @@ def _balance(skus: dict[str, dict[str, int]]) -> Table | None:
     return table("balance", "Crops of each SKU by role, the rarest in train first", columns, rows) if rows else None
 
 
+def _balance_figure(skus: dict[str, dict[str, int]]) -> Markup:
+    counts = sorted((float(roles.get("train", 0)) for roles in skus.values()), reverse=True)
+    if not counts:
+        return Markup("")
+    frame = Frame(Axis("SKUs, the most photographed first", 0, len(counts)), Axis("crops in train", 0, charts.ceiling(counts)), 760, 170)
+    if len(counts) <= _COLUMNS:
+        return charts.columns(frame, [("right", counts)], "Crops in train of each SKU")
+    return charts.lines(frame, [Series("train", "a", [(place + 0.5, count) for place, count in enumerate(counts)])], "Crops in train of each SKU")
+
+
 def _histogram(name: str, splits: dict[str, Any]) -> Figure:
     low, high = min(numbers.low for numbers in splits.values()), max(numbers.high for numbers in splits.values())
     parts = [(_STYLES[role], numbers.buckets) for role, numbers in splits.items()]
@@ -161,8 +174,7 @@ def _curves(title: str, epochs: list[dict[str, Any]], lines: tuple[tuple[str, st
     high = 1.0 if percent_axis else charts.ceiling(values)
     last = max(float(epochs[-1]["epoch"]), 2.0)
     frame = Frame(Axis("epoch", min(1.0, last - 1), last), Axis(title, 0, high, percent=percent_axis))
-    legend = " · ".join(item.name for item in series) if len(series) > 1 else ""
-    return Figure(title, charts.lines(frame, series, f"{title} by epoch", marks), f"{legend}: blue and orange" if legend else "")
+    return Figure(title, charts.lines(frame, series, f"{title} by epoch", marks), legend=tuple((item.style, item.name) for item in series) if len(series) > 1 else ())
 
 
 def _training_facts(given: Collected, epochs: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -209,7 +221,7 @@ def lineage(given: Collected) -> Markup:
     facts = given.facts
     sources = [
         ("photos", f"{(given.ingest.get('photos') or {}).get('in', 0):,} photos", facts.data_digest),
-        ("catalogue", f"{len(given.catalog.products):,} SKUs" if given.catalog else "not read", _artifact(facts.output("Labels", "labels"))),
+        ("catalogue", f"{len(given.catalog.products):,} SKUs" if given.catalog else "not read", catalog.digest(given.catalog) if given.catalog else ""),
         ("config", facts.pipeline, facts.config_digest),
         ("code", "tfx_retail", facts.code_digest),
         ("upstream", _software(facts.software), ""),
@@ -222,10 +234,6 @@ def lineage(given: Collected) -> Markup:
 
 def _software(software: dict[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in software.items()) or "not recorded by this run"
-
-
-def _artifact(folder: Any) -> str:
-    return f"artifact {folder.name}" if folder else ""
 
 
 def _model(given: Collected) -> str:

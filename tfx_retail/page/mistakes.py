@@ -1,6 +1,7 @@
 """The crops that deserve a look: the surest wrong answers, probable wrong labels, and products that are not as large as the catalogue says."""
 
 import math
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from tfx_retail.catalog import Catalog
 from tfx_retail.page.predicted import SIDES, SIGNATURES, Predicted
 
 WORST = 60
+OF_ONE_PAIR = 6  # crops of one pair in the gallery: the others would only repeat it
 SUSPECTS = 18
 _SURE, _DENIED = 0.9, 0.02  # of a probable wrong label: the answer's confidence, and at most this for the label
 _FEW = 3  # measured crops below which a median says nothing
@@ -42,7 +44,7 @@ def worst(predicted: Predicted, signature: str = SIGNATURES[0]) -> list[Mistake]
     answer = predicted.answers[signature]
     wrong = np.flatnonzero(answer.decided[:, 0] != predicted.truth[:, 0])
     order = wrong[np.argsort(-np.nan_to_num(answer.confidence[wrong]), kind="stable")]
-    return [_mistake(predicted, signature, int(row)) for row in order[:WORST]]
+    return _varied([_mistake(predicted, signature, int(row)) for row in order[: 50 * WORST]])[:WORST]
 
 
 def suspects(predicted: Predicted) -> list[Mistake]:
@@ -67,6 +69,17 @@ def misfits(parts: list[Predicted], catalog: Catalog | None) -> list[Misfit]:
             if asked and crops >= _FEW and abs(median / asked - 1) > _FAR:
                 found.append(Misfit(product.sku, side.split("_")[1], asked, median, median / asked - 1, crops))
     return sorted(found, key=lambda misfit: -abs(misfit.off))
+
+
+def _varied(found: list[Mistake]) -> list[Mistake]:
+    """Returns the mistakes without those that have many of their like before them."""
+    seen: Counter[tuple[int, int]] = Counter()
+    kept = []
+    for item in found:
+        seen[item.true, item.answered] += 1
+        if seen[item.true, item.answered] <= OF_ONE_PAIR:
+            kept.append(item)
+    return kept
 
 
 def _median(parts: list[Predicted], sku: str, side: str) -> tuple[float, int]:

@@ -50,7 +50,7 @@ def html(template: str, **values: Any) -> str:
     environment = Environment(
         loader=PackageLoader(__package__ or "tfx_retail.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["json"] = _json
+    environment.filters |= {"json": _json, "coded": markdown.coded}
     source = environment.loader.get_source if environment.loader else None
     assert source is not None  # it was given above
     style, script = source(environment, "page.css")[0], source(environment, "page.js")[0]

@@ -61,7 +61,7 @@ def slices(predicted: Predicted, against: Predicted | None = None) -> list[Slice
     """Returns every slice of the crops, features in reading order; `against` holds another run's answers to the same crops."""
     found = []
     for feature, values in _features(predicted):
-        for value in sorted({value for value in values.tolist() if value}):
+        for value in sorted({value for value in values.tolist() if value} if len(set(values.tolist())) > 1 else ()):  # else it is all crops
             found.append(_slice(predicted, against, feature, str(value), values == value))
     return found
 

@@ -69,6 +69,7 @@ class Figure(NamedTuple):
     title: str
     svg: Markup
     note: str = ""
+    legend: tuple[tuple[str, str], ...] = ()  # style, name
 
 
 def words(text: str) -> Cell:

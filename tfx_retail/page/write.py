@@ -6,14 +6,12 @@ from tfx_retail import inputs
 from tfx_retail.config import Config
 from tfx_retail.page import render
 from tfx_retail.page.collect import collect
-from tfx_retail.runs import RunFacts, find_run, write_atomically
-
-NAME = "report.html"
+from tfx_retail.runs import PAGE, RunFacts, find_run, write_atomically
 
 
 def path_of(config: Config, run_id: str) -> Path:
     """Returns where the page of a run lies."""
-    return inputs.workspace(config).run(run_id) / NAME
+    return inputs.workspace(config).run(run_id) / PAGE
 
 
 def write_page(config: Config, facts: RunFacts, against: str | None = None) -> Path:
