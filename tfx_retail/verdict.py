@@ -205,11 +205,11 @@ def _slice_words(found: SliceResult, version: int, margin: float) -> str:
     if plain.value is None or plain.baseline_value is None or plain.loss is None:
         return f"{head}: no example to compare with version {version} on"
     masked = f", {found.masked.loss:.3f} among common SKUs" if found.masked and found.masked.loss is not None else ""
-    seen = "no loss" if found.smallest_loss is None else f"a loss of {found.smallest_loss:.3f}"
+    seen = "no loss" if found.smallest_loss is None else f"no loss under {found.smallest_loss:.3f}"
     return (
         f"{head}: {plain.value:.3f}, with version {version} {plain.baseline_value:.3f}; loss {plain.loss:.3f}{masked}, between "
         f"{plain.interval[0]:.3f} and {plain.interval[1]:.3f} (allowed: {margin:g}; {found.groups:,} groups, {found.examples:,} examples; "
-        f"{seen} would have been refused)"
+        f"{seen} could have been seen)"
     )
 
 
