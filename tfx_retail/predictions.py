@@ -111,11 +111,13 @@ def read(folder: Path, role: str, *, rows: int = 1024) -> Iterator[Chunk]:
         yield _chunk(batch, signatures)
 
 
-def encode(serialized: bytes, row: int, truth: Indices, answers: Mapping[str, Answers], masked: Mapping[str, Indices]) -> bytes:
+def encode(
+    serialized: bytes, row: int, truth: Indices, answers: Mapping[str, Answers], masked: Mapping[str, Indices] | None = None
+) -> bytes:
     """Returns an example of the pipeline as an example of predictions: without the image, with row `row` of truth and answers.
 
     Args:
-      masked: `<against>/<signature>` -> [N, 2, 4], what MASKED says.
+      masked: `<against>/<signature>` -> [N, 2, 4], what MASKED says; none where the catalogue is the same.
     """
     example = tf.train.Example.FromString(serialized)
     feature = example.features.feature
@@ -131,7 +133,7 @@ def encode(serialized: bytes, row: int, truth: Indices, answers: Mapping[str, An
         _set_floats(feature[f"{signature}/{CONFIDENCES}"], answer.decisions.confidences[row])
         feature[f"{signature}/{DECIDED}"].int64_list.value.extend(answer.decisions.indices[row].tolist())
         feature[f"{signature}/{IN_TOP}"].int64_list.value.append(int(answer.in_top[row]))
-    for signature, decided in masked.items():
+    for signature, decided in (masked or {}).items():
         feature[f"{signature}/{MASKED}"].int64_list.value.extend(decided[row].ravel().tolist())
     return bytes(example.SerializeToString())
 
