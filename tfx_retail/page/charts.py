@@ -42,7 +42,9 @@ class Frame(NamedTuple):
         return _LEFT + across * (self.width - _LEFT - _RIGHT), self.height - _BOTTOM - up * (self.height - _TOP - _BOTTOM)
 
 
-def lines(frame: Frame, series: Sequence[Series], label: str, marks: Sequence[tuple[float, float, str]] = (), *, diagonal: bool = False) -> Markup:
+def lines(
+    frame: Frame, series: Sequence[Series], label: str, marks: Sequence[tuple[float, float, str]] = (), *, diagonal: bool = False
+) -> Markup:
     """Returns lines over axes; `marks` are chosen points with their words."""
     drawn = [_axes(frame)]
     if diagonal:
@@ -93,12 +95,18 @@ def timeline(rows: Sequence[tuple[str, str, float, float, str]], total: float) -
         bar = max(seconds * scale, 3.0)
         drawn.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(left, width - right, y + 8, y + 8))
         drawn.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(left - 10, y + 12.5, name))
-        drawn.append(Markup('<rect class="node {}" x="{:.1f}" y="{}" width="{:.1f}" height="16" rx="3"><title>{}</title></rect>').format(state.replace(" ", "-"), x, y, bar, f"{name}: {said}"))
+        drawn.append(
+            Markup('<rect class="node {}" x="{:.1f}" y="{}" width="{:.1f}" height="16" rx="3"><title>{}</title></rect>').format(
+                state.replace(" ", "-"), x, y, bar, f"{name}: {said}"
+            )
+        )
         drawn.append(Markup('<text class="soft" x="{:.1f}" y="{}">{}</text>').format(x + bar + 7, y + 12.5, said))
     return _svg(width, len(rows) * step + 6, "Run times of the nodes, one bar each", drawn, css="wide")
 
 
-def dots(value: float | None, low: float | None, high: float | None, threshold: float | None, baseline: float | None, span: tuple[float, float]) -> Markup:
+def dots(
+    value: float | None, low: float | None, high: float | None, threshold: float | None, baseline: float | None, span: tuple[float, float]
+) -> Markup:
     """Returns one value on a line with its interval, what was asked for as a tick, and the earlier value as a hollow dot."""
     width, height = 220.0, 26.0
 
@@ -131,11 +139,25 @@ def _axes(frame: Frame) -> Markup:
     for place in range(5):
         x, y = (axis.low + (axis.high - axis.low) * place / 4 for axis in (frame.x, frame.y))
         left, right = frame.at(frame.x.low, y), frame.at(frame.x.high, y)
-        drawn.append(Markup('<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(left[0], right[0], left[1], left[1]))
-        drawn.append(Markup('<text class="soft" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(left[0] - 7, left[1] + 4, _tick(y, frame.y)))
+        drawn.append(
+            Markup('<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(left[0], right[0], left[1], left[1])
+        )
+        drawn.append(
+            Markup('<text class="soft" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(
+                left[0] - 7, left[1] + 4, _tick(y, frame.y)
+            )
+        )
         below = frame.at(x, frame.y.low)
-        drawn.append(Markup('<text class="soft" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(below[0], below[1] + 16, _tick(x, frame.x)))
-    drawn.append(Markup('<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format((_LEFT + frame.width - _RIGHT) / 2, frame.height - 5, frame.x.name))
+        drawn.append(
+            Markup('<text class="soft" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
+                below[0], below[1] + 16, _tick(x, frame.x)
+            )
+        )
+    drawn.append(
+        Markup('<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
+            (_LEFT + frame.width - _RIGHT) / 2, frame.height - 5, frame.x.name
+        )
+    )
     return Markup("").join(drawn)
 
 
@@ -153,7 +175,9 @@ def _column(frame: Frame, place: int, count: int, base: float, height: float, st
     step = (frame.x.high - frame.x.low) / count
     left, top = frame.at(frame.x.low + place * step, base + height)
     right, bottom = frame.at(frame.x.low + (place + 1) * step, base)
-    return Markup('<rect class="fill {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(style, left + 0.5, top, right - left - 1, bottom - top)
+    return Markup('<rect class="fill {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+        style, left + 0.5, top, right - left - 1, bottom - top
+    )
 
 
 def _path(places: Sequence[tuple[float, float]], css: str) -> Markup:
@@ -172,9 +196,13 @@ def _mark(frame: Frame, x: float, y: float, said: str) -> Markup:
     anchor = "end" if across > frame.width * 0.6 else "start"
     shift = -10 if anchor == "end" else 10
     dot = Markup('<circle class="chosen" cx="{:.1f}" cy="{:.1f}" r="5.5"/>').format(across, down)
-    return dot + Markup('<text class="said" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(across + shift, max(down - 9, 12), anchor, said)
+    return dot + Markup('<text class="said" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
+        across + shift, max(down - 9, 12), anchor, said
+    )
 
 
 def _svg(width: float, height: float, label: str, drawn: Iterable[Markup], css: str = "") -> Markup:
     inner = Markup("").join(drawn)
-    return Markup('<svg class="{}" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>').format(css, width, height, escape(label), inner)
+    return Markup('<svg class="{}" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>').format(
+        css, width, height, escape(label), inner
+    )

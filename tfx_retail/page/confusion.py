@@ -25,7 +25,7 @@ class Pair(NamedTuple):
 
     true: int
     answered: int
-    count: int
+    crops: int
     share: float  # of the true SKU's crops
     across: bool  # two families
     rows: tuple[int, ...]  # crops, the surest first
@@ -58,7 +58,7 @@ def pairs(predicted: Predicted, signature: str) -> list[Pair]:
     found = _all_pairs(predicted, signature)
     across = [pair for pair in found if pair.across][:_ACROSS]
     within = [pair for pair in found if not pair.across][: PAIRS - len(across)]
-    return sorted([*across, *within], key=lambda pair: (-pair.count, pair.true, pair.answered))
+    return sorted([*across, *within], key=lambda pair: (-pair.crops, pair.true, pair.answered))
 
 
 def _all_pairs(predicted: Predicted, signature: str) -> list[Pair]:
@@ -67,14 +67,14 @@ def _all_pairs(predicted: Predicted, signature: str) -> list[Pair]:
     wrong = np.flatnonzero((decided[:, 0] != truth[:, 0]) & (decided[:, 0] >= 0))
     keys = truth[wrong, 0].astype(np.int64) * len(predicted.lists.skus) + decided[wrong, 0]
     total = np.bincount(truth[:, 0], minlength=len(predicted.lists.skus))
-    result = []
+    result: list[Pair] = []
     for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
         true, answered = divmod(int(key), len(predicted.lists.skus))
         rows = wrong[keys == key] if len(result) < 5000 else wrong[:0]
         rows = rows[np.argsort(-answer.confidence[rows], kind="stable")]
         across = bool(len(rows)) and bool(decided[rows[0], 2] != truth[rows[0], 2])
         result.append(Pair(true, answered, int(count), float(count / total[true]), across, tuple(rows[:_EXAMPLES].tolist())))
-    return sorted(result, key=lambda pair: (-pair.count, pair.true, pair.answered))
+    return sorted(result, key=lambda pair: (-pair.crops, pair.true, pair.answered))
 
 
 def _order(predicted: Predicted, signature: str) -> Order:

@@ -17,7 +17,7 @@ class Reliability(NamedTuple):
 
     confidence: Numbers  # [B] mean in the bin
     accuracy: Numbers  # [B] share of right answers
-    count: NDArray[np.int64]  # [B]
+    crops: NDArray[np.int64]  # [B]
     error: float  # expected calibration error: mean distance of the two, weighted by count; NaN without crops
 
 

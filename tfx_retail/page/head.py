@@ -28,7 +28,14 @@ _LEADS = {
     "running": "The page shows what is known so far.",
 }
 _BY_HAND = "A person blessed this model although not every rule holds; who, when and why stands below."
-_TILES = (("sku_accuracy", 0), ("look_accuracy", 1), ("family_accuracy", 2), ("top_k_accuracy", None), ("macro_f1", None), ("log_loss", None))
+_TILES = (
+    ("sku_accuracy", 0),
+    ("look_accuracy", 1),
+    ("family_accuracy", 2),
+    ("top_k_accuracy", None),
+    ("macro_f1", None),
+    ("log_loss", None),
+)
 _SIGNS = {"pass": "✓", "fail": "✕", "too_few": "?"}
 
 
@@ -153,7 +160,7 @@ def _tiles(given: Collected) -> Iterator[Tile]:
     before = given.baseline.manifest.metrics.get(SIGNATURES[0], {}) if given.baseline else {}
     for metric, level in _TILES if plain or sized else ():
         value, earlier = plain.get(metric), before.get(metric)
-        delta = None if nothing(value) or nothing(earlier) else float(value) - float(earlier or 0.0)
+        delta = None if value is None or earlier is None or nothing(value - earlier) else float(value - earlier)
         yield Tile(
             name=spoken(metric),
             plain=_metric(metric, value),
@@ -182,7 +189,7 @@ def _difference(metric: str, delta: float) -> str:
 
 
 def _facts(given: Collected) -> Iterator[tuple[str, str]]:
-    facts, roles = given.facts, given.ingest.get("roles") or {}
+    facts, roles, skus = given.facts, given.ingest.get("roles") or {}, len(given.ingest.get("skus") or {})
     model = given.config.get("model") or {}
     yield "Pipeline", facts.pipeline
     yield "Run", facts.run_id
@@ -191,9 +198,15 @@ def _facts(given: Collected) -> Iterator[tuple[str, str]]:
     if facts.version is not None:
         yield "Version", str(facts.version)
     if given.history.get("parameters"):
-        yield "Model", f"{model.get('backbone', 'network')}, {given.history['parameters'] / 1e6:.2f} M parameters, {model.get('image_size', '?')} px"
+        yield (
+            "Model",
+            f"{model.get('backbone', 'network')}, {given.history['parameters'] / 1e6:.2f} M parameters, {model.get('image_size', '?')} px",
+        )
     if roles:
-        yield "Data", f"{sum(roles.values()):,} crops of {(given.ingest.get('photos') or {}).get('in', 0):,} photos, {len(given.ingest.get('skus') or {}):,} SKUs"
+        yield (
+            "Data",
+            f"{sum(roles.values()):,} crops of {(given.ingest.get('photos') or {}).get('in', 0):,} photos, {skus:,} SKUs",
+        )
     yield "Judged on", f"{roles.get('eval', 0):,} crops of eval" if roles else NONE
 
 

@@ -31,11 +31,13 @@ def _block(lines: list[str]) -> Markup:
 
 def _table(lines: list[str]) -> Markup:
     head, *rows = [list(_cells(line)) for line in lines if not set(line) <= set("|- ")]
-    return Markup('<div class="scroll"><table class="plain">{}{}</table></div>').format(_row(head, "th"), Markup("").join(_row(row, "td") for row in rows))
+    return Markup('<div class="scroll"><table class="plain">{}{}</table></div>').format(
+        _row(head, "th"), Markup("").join(_row(row, "td") for row in rows)
+    )
 
 
 def _row(cells: list[str], tag: str) -> Markup:
-    return Markup("<tr>{}</tr>").format(Markup("").join(Markup("<{0}>{1}</{0}>").format(Markup(tag), cell) for cell in cells))
+    return Markup("<tr>{}</tr>").format(Markup("").join(Markup("<{0}>{1}</{0}>").format(tag, cell) for cell in cells))
 
 
 def _cells(line: str) -> Iterator[str]:

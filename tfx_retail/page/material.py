@@ -70,7 +70,11 @@ def data(given: Collected) -> Data | None:
         return None
     photos_in, boxes = ingest.get("photos") or {}, ingest.get("boxes") or {}
     counts = [("photos", f"{photos_in.get('in', 0):,}"), ("boxes", f"{boxes.get('in', 0):,}"), ("crops", f"{ingest.get('records', 0):,}")]
-    counts += [(name.replace("_", " "), f"{ingest.get(name, 0):,}") for name in ("rejected", "set_aside", "groups", "alike_crops") if name in ingest]
+    counts += [
+        (name.replace("_", " "), f"{ingest.get(name, 0):,}")
+        for name in ("rejected", "set_aside", "groups", "alike_crops")
+        if name in ingest
+    ]
     return Data(
         balance=_balance(ingest.get("skus") or {}),
         balance_figure=_balance_figure(ingest.get("skus") or {}),
@@ -130,7 +134,9 @@ def _balance_figure(skus: dict[str, dict[str, int]]) -> Markup:
     frame = Frame(Axis("SKUs, the most photographed first", 0, len(counts)), Axis("crops in train", 0, charts.ceiling(counts)), 760, 170)
     if len(counts) <= _COLUMNS:
         return charts.columns(frame, [("right", counts)], "Crops in train of each SKU")
-    return charts.lines(frame, [Series("train", "a", [(place + 0.5, count) for place, count in enumerate(counts)])], "Crops in train of each SKU")
+    return charts.lines(
+        frame, [Series("train", "a", [(place + 0.5, count) for place, count in enumerate(counts)])], "Crops in train of each SKU"
+    )
 
 
 def _histogram(name: str, splits: dict[str, Any]) -> Figure:
@@ -143,7 +149,10 @@ def _histogram(name: str, splits: dict[str, Any]) -> Figure:
 
 def _anomalies(check: dict[str, Any]) -> Table | None:
     columns = [Column(name) for name in ("feature", "split", "found", "allowed", "how many")]
-    rows = [tuple(words(str(item.get(key, ""))) for key in ("feature", "split", "found", "allowed", "how_many")) for item in check.get("anomalies") or []]
+    rows = [
+        tuple(words(str(item.get(key, ""))) for key in ("feature", "split", "found", "allowed", "how_many"))
+        for item in check.get("anomalies") or []
+    ]
     return table("anomalies", "What is not as the schema says", columns, rows) if rows else None
 
 
@@ -163,18 +172,29 @@ def _same_data(given: Collected) -> bool:
 def _no_drift(given: Collected) -> str:
     if given.baseline is None:
         return "Drift: nothing to compare with, no model was blessed before this run."
-    return "Drift: the data changed since the last blessed model; its statistics are not kept with the version, so the change is not measured."
+    return (
+        "Drift: the data changed since the last blessed model; its statistics are not kept with the version, so the change is not measured."
+    )
 
 
-def _curves(title: str, epochs: list[dict[str, Any]], lines: tuple[tuple[str, str, str], ...], given: Collected, *, percent_axis: bool = False) -> Figure:
-    series = [Series(name, style, [(float(row["epoch"]), float(row[key])) for row in epochs if row.get(key) is not None]) for key, name, style in lines]
+def _curves(
+    title: str, epochs: list[dict[str, Any]], lines: tuple[tuple[str, str, str], ...], given: Collected, *, percent_axis: bool = False
+) -> Figure:
+    series = [
+        Series(name, style, [(float(row["epoch"]), float(row[key])) for row in epochs if row.get(key) is not None])
+        for key, name, style in lines
+    ]
     values = [y for item in series for _, y in item.points]
     best = given.history.get("best_epoch")
     marks = [(x, y, f"best, epoch {best}") for x, y in series[-1].points if x == best]
     high = 1.0 if percent_axis else charts.ceiling(values)
     last = max(float(epochs[-1]["epoch"]), 2.0)
     frame = Frame(Axis("epoch", min(1.0, last - 1), last), Axis(title, 0, high, percent=percent_axis))
-    return Figure(title, charts.lines(frame, series, f"{title} by epoch", marks), legend=tuple((item.style, item.name) for item in series) if len(series) > 1 else ())
+    return Figure(
+        title,
+        charts.lines(frame, series, f"{title} by epoch", marks),
+        legend=tuple((item.style, item.name) for item in series) if len(series) > 1 else (),
+    )
 
 
 def _training_facts(given: Collected, epochs: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -209,9 +229,17 @@ def _card(item: Mistake, made: Predicted, shown: dict[str, str]) -> Card:
 
 
 def _misfits(found: list[mistakes.Misfit]) -> Table | None:
-    columns = [Column("SKU"), Column("side"), Column("catalogue, mm", "number"), Column("median measured, mm", "number"), Column("off, %", "change"), Column("crops", "number")]
+    columns = [
+        Column("SKU"),
+        Column("side"),
+        Column("catalogue, mm", "number"),
+        Column("median measured, mm", "number"),
+        Column("off, %", "change"),
+        Column("crops", "number"),
+    ]
     rows: list[tuple[Cell, ...]] = [
-        (words(item.sku), words(item.side), real(item.catalogue_mm, 1), real(item.median_mm, 1), change(item.off), whole(item.crops)) for item in found
+        (words(item.sku), words(item.side), real(item.catalogue_mm, 1), real(item.median_mm, 1), change(item.off), whole(item.crops))
+        for item in found
     ]
     return table("misfits", "SKUs whose median measured side is more than 10 % off the catalogue", columns, rows) if rows else None
 
@@ -221,7 +249,11 @@ def lineage(given: Collected) -> Markup:
     facts = given.facts
     sources = [
         ("photos", f"{(given.ingest.get('photos') or {}).get('in', 0):,} photos", facts.data_digest),
-        ("catalogue", f"{len(given.catalog.products):,} SKUs" if given.catalog else "not read", catalog.digest(given.catalog) if given.catalog else ""),
+        (
+            "catalogue",
+            f"{len(given.catalog.products):,} SKUs" if given.catalog else "not read",
+            catalog.digest(given.catalog) if given.catalog else "",
+        ),
         ("config", facts.pipeline, facts.config_digest),
         ("code", "tfx_retail", facts.code_digest),
         ("upstream", _software(facts.software), ""),
@@ -253,11 +285,15 @@ def _graph(sources: list[tuple[str, str, str]], chain: list[tuple[str, str, str]
         if place:
             drawn.append(Markup('<path class="edge" d="M{} {} h30"/>').format(x - 30, middle + height / 2))
     size = (306 + len(chain) * (width + 30) - 24, len(sources) * step + 4)
-    return Markup('<svg class="graph" viewBox="-2 0 {} {}" role="img" aria-label="From photos, catalogue, config, code and upstream packages to the run, its model, its verdict and its version">{}</svg>').format(*size, Markup("").join(drawn))
+    return Markup(
+        '<svg class="graph" viewBox="-2 0 {} {}" role="img" aria-label="From the sources to the run and its version">{}</svg>'
+    ).format(*size, Markup("").join(drawn))
 
 
 def _box(x: float, y: float, width: float, height: float, kind: str, name: str, digest: str) -> Markup:
     shown = name if len(name) <= width / 7 else name[: int(width / 7) - 1] + "…"
-    drawn = Markup('<rect class="box" x="{}" y="{}" width="{}" height="{}" rx="8"><title>{}</title></rect>').format(x, y, width, height, f"{kind}: {name} {digest}")
+    drawn = Markup('<rect class="box" x="{}" y="{}" width="{}" height="{}" rx="8"><title>{}</title></rect>').format(
+        x, y, width, height, f"{kind}: {name} {digest}"
+    )
     drawn += Markup('<text class="soft" x="{}" y="{}">{}</text>').format(x + 12, y + 20, f"{kind}  {digest[:16]}".strip())
     return drawn + Markup('<text class="strong" x="{}" y="{}">{}</text>').format(x + 12, y + 40, shown)

@@ -1,4 +1,4 @@
-"""The crops that deserve a look: the surest wrong answers, probable wrong labels, and products that are not as large as the catalogue says."""
+"""What deserves a look: the surest wrong answers, probable wrong labels, products that are not as large as the catalogue says."""
 
 import math
 from collections import Counter

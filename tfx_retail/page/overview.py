@@ -129,13 +129,16 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _slices(given: Sequence[Collected]) -> Table | None:
-    found = [{(row["feature"], row["value"]): row for row in (item.evaluation.get(SIGNATURES[0]) or {}).get("slices") or []} for item in given]
+    found = [
+        {(row["feature"], row["value"]): row for row in (item.evaluation.get(SIGNATURES[0]) or {}).get("slices") or []} for item in given
+    ]
     keys = list(dict.fromkeys(key for rows in found for key in rows))
     if not keys:
         return None
     columns = [Column("slice of"), Column("value"), *(Column(item.facts.run_id, "share") for item in given)]
     rows: list[tuple[Cell, ...]] = [
-        (words(spoken(feature)), words(value), *(share((rows.get((feature, value)) or {}).get("sku_accuracy")) for rows in found)) for feature, value in keys
+        (words(spoken(feature)), words(value), *(share((rows.get((feature, value)) or {}).get("sku_accuracy")) for rows in found))
+        for feature, value in keys
     ]
     return table("slices", "SKU accuracy without size by slice, run by run", columns, rows, filter_by=0)
 
@@ -159,7 +162,11 @@ def _index_row(folder: Path, facts: RunFacts) -> IndexRow:
         version="" if facts.version is None else str(facts.version),
         plain=plain,
         sized=sized,
-        why=f"{failed.node}: {failed.error.partition(chr(10))[0]}" if failed else verdict.summary if verdict and facts.state == "not blessed" else "",
+        why=f"{failed.node}: {failed.error.partition(chr(10))[0]}"
+        if failed
+        else verdict.summary
+        if verdict and facts.state == "not blessed"
+        else "",
     )
 
 

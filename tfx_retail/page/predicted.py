@@ -3,7 +3,7 @@
 With 2,000 SKUs the vectors of 200,000 crops are gigabytes; they are stepped over, one record in memory at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,7 +145,7 @@ class _Columns:
             {name: values[:count] for name, values in self._flags.items()},
             {name: np.where(values[:count] > 0, values[:count], np.nan) for name, values in self._sides.items()},
             self._truth[:count],
-            {name: Answer(*(column[:count] for column in answer)) for name, answer in self._answers.items()},
+            {name: _each(answer, lambda column: column[:count]) for name, answer in self._answers.items()},
         )
 
     def _grow(self) -> None:
@@ -154,7 +154,11 @@ class _Columns:
             for name in columns:
                 columns[name] = _doubled(columns[name])
         self._truth = _doubled(self._truth)
-        self._answers = {name: Answer(*(_doubled(column) for column in answer)) for name, answer in self._answers.items()}
+        self._answers = {name: _each(answer, _doubled) for name, answer in self._answers.items()}
+
+
+def _each(answer: Answer, act: Callable[[NDArray[Any]], NDArray[Any]]) -> Answer:
+    return Answer(act(answer.decided), act(answer.confidence), act(answer.truth_score), act(answer.in_top))
 
 
 def _doubled(values: NDArray[Any]) -> NDArray[Any]:

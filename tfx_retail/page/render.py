@@ -48,14 +48,18 @@ def page(given: Collected) -> Page:
 def html(template: str, **values: Any) -> str:
     """Returns a template with its values, as a whole HTML document without outside parts."""
     environment = Environment(
-        loader=PackageLoader(__package__ or "tfx_retail.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader(__package__ or "tfx_retail.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"json": _json, "coded": markdown.coded}
     source = environment.loader.get_source if environment.loader else None
     assert source is not None  # it was given above
     style, script = source(environment, "page.css")[0], source(environment, "page.js")[0]
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
-    return environment.get_template(template).render(style=Markup(style), script=Markup(script), policy=Markup(policy), **values)
+    return environment.get_template(template).render(style=style, script=script, policy=policy, **values)
 
 
 def _hash(text: str) -> str:
@@ -65,4 +69,4 @@ def _hash(text: str) -> str:
 def _json(value: Any) -> Markup:
     """Returns JSON that cannot end the script element that it stands in."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup("".join(_UNSAFE.get(character, character) for character in text))
+    return Markup("".join(_UNSAFE.get(character, character) for character in text))  # noqa: S704  # escaped above

@@ -21,7 +21,7 @@ class Share(NamedTuple):
     value: float
     low: float
     high: float
-    count: int
+    crops: int
 
 
 class Slice(NamedTuple):
@@ -59,10 +59,11 @@ def wilson(value: float, count: float) -> tuple[float, float]:
 
 def slices(predicted: Predicted, against: Predicted | None = None) -> list[Slice]:
     """Returns every slice of the crops, features in reading order; `against` holds another run's answers to the same crops."""
-    found = []
+    found: list[Slice] = []
     for feature, values in _features(predicted):
-        for value in sorted({value for value in values.tolist() if value} if len(set(values.tolist())) > 1 else ()):  # else it is all crops
-            found.append(_slice(predicted, against, feature, str(value), values == value))
+        different = sorted(set(values.tolist()))
+        if len(different) > 1:  # one value alone is all crops again
+            found.extend(_slice(predicted, against, feature, str(value), values == value) for value in different if value)
     return found
 
 
@@ -116,7 +117,9 @@ def _design_effect(right: Bools, groups: NDArray[Any]) -> float:
 
 def _features(predicted: Predicted) -> Iterator[tuple[str, NDArray[Any]]]:
     lists = predicted.lists
-    for level, (feature, names) in enumerate((("SKU", lists.skus), ("look", lists.looks), ("family", lists.families), ("category", lists.categories))):
+    for level, (feature, names) in enumerate(
+        (("SKU", lists.skus), ("look", lists.looks), ("family", lists.families), ("category", lists.categories))
+    ):
         if feature != "look" or len(names) < len(lists.skus):
             yield feature, np.array(names, object)[predicted.truth[:, level]]
     for name in (features.BRAND.name, features.STORE.name, features.FACE.name, features.SOURCE.name):

@@ -65,7 +65,8 @@ def _numbers(data: bytes, span: wire.Span) -> Numbers:
     values = {number: wire.double(data, at) for number, at in wire.fields(data, span) if isinstance(at, tuple) and number in (2, 5, 6, 7)}
     standard = [item for item in wire.spans(data, _HISTOGRAMS, span) if dict(wire.fields(data, item)).get(_KIND, 0) == 0]
     buckets = tuple(_bucket(data, bucket) for bucket in wire.spans(data, _BUCKETS, standard[0])) if standard else ()
-    return Numbers(*(values.get(number, 0.0) for number in (_MEAN, _MIN, _MEDIAN, _MAX)), buckets)
+    mean, low, median, high = (values.get(number, 0.0) for number in (_MEAN, _MIN, _MEDIAN, _MAX))
+    return Numbers(mean, low, median, high, buckets)
 
 
 def _bucket(data: bytes, span: wire.Span) -> tuple[float, float, float]:

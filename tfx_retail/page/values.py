@@ -53,7 +53,12 @@ class Table(Struct, frozen=True, kw_only=True):
     @property
     def data(self) -> dict[str, Any]:
         """Returns what the script needs."""
-        return {"kinds": [column.kind for column in self.columns], "page": PAGE, "filter": self.filter, "rows": [list(map(_packed, row)) for row in self.rows]}
+        return {
+            "kinds": [column.kind for column in self.columns],
+            "page": PAGE,
+            "filter": self.filter,
+            "rows": [list(map(_packed, row)) for row in self.rows],
+        }
 
 
 class Photo(NamedTuple):
@@ -90,7 +95,9 @@ def real(value: float | None, digits: int = 3) -> Cell:
 def share(value: Share | float | None) -> Cell:
     """Returns a cell of a share, with its interval where it has one."""
     if isinstance(value, Share):
-        return Cell(percent(value.value), None if nothing(value.value) else value.value, *(None if nothing(end) else end for end in value[1:3]))
+        return Cell(
+            percent(value.value), None if nothing(value.value) else value.value, *(None if nothing(end) else end for end in value[1:3])
+        )
     return Cell(percent(value), None if nothing(value) else value)
 
 

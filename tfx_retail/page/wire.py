@@ -64,7 +64,8 @@ def example(data: bytes, wanted: frozenset[bytes]) -> dict[bytes, Span]:
     Of a name that comes twice the later one counts: joined messages are merged.
     """
     found: dict[bytes, Span] = {}
-    for place, end in spans(data, 1):
+    for start, end in spans(data, 1):
+        place = start
         while place < end:  # the map's entries: tag 0x0A, length, then key (field 1) and value (field 2)
             length, begin = _varint(data, place + 1)
             place = begin + length
