@@ -50,7 +50,7 @@ def p_above(totals: Totals, claim: float, low: float) -> float:
     Args:
       low: the smallest value that a crop can have; `claim` lies above it.
     """
-    return float(_p_values(totals.sizes, totals.sums, np.array([claim]), low)[0])
+    return float(_p_values(_alike(totals), np.array([claim]), low)[0])
 
 
 def p_below(totals: Totals, claim: float, high: float) -> float:
@@ -62,7 +62,8 @@ def lower(totals: Totals, level: float, low: float) -> float:
     """Returns what the mean is above, but for a probability of at most `level`; `low` without groups."""
     if not len(totals.sizes) or totals.mean <= low:
         return low
-    return _edge(low, totals.mean, lambda claims: _p_values(totals.sizes, totals.sums, claims, low) <= level)
+    groups = _alike(totals)
+    return _edge(low, totals.mean, lambda claims: _p_values(groups, claims, low) <= level)
 
 
 def upper(totals: Totals, level: float, high: float) -> float:
@@ -76,13 +77,13 @@ def smallest_seen(differences: Totals, claim: float, level: float) -> float | No
     Args:
       differences: sums in [-size, size].
     """
-    sizes, sums = differences
-    if not len(sizes):
+    groups, mean = _alike(differences), differences.mean
+    if not len(groups.sizes):
         return None
 
     def refuted(means: Floats) -> Flags:
-        moved = np.clip(sums + (means[:, None] - differences.mean) * sizes, -sizes, sizes)
-        return _p_values(sizes, moved, np.full(len(means), claim), -1.0) <= level
+        moved = np.clip(groups.sums + (means[:, None] - mean) * groups.sizes, -groups.sizes, groups.sizes)
+        return _p_values(groups._replace(sums=moved), np.full(len(means), claim), -1.0) <= level
 
     return _edge(1.0, claim, refuted) if refuted(np.ones(1))[0] else None
 
@@ -105,15 +106,30 @@ def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
     return levels
 
 
-def _p_values(sizes: Floats, sums: Floats, claims: Floats, low: float) -> Floats:
-    """Returns [C] p-values against C claims, of [G] or [C, G] sums."""
+class _Alike(NamedTuple):
+    """Groups of one size and sum, counted: thousands of scenes come in a few kinds."""
+
+    sizes: Floats  # [K]
+    sums: Floats  # [K], or [C, K] of C claims
+    counts: Floats  # [K]
+
+
+def _alike(totals: Totals) -> _Alike:
+    kinds, counts = np.unique(totals.sizes + 1j * totals.sums, return_counts=True)
+    return _Alike(kinds.real, kinds.imag, counts.astype(float))
+
+
+def _p_values(groups: _Alike, claims: Floats, low: float) -> Floats:
+    """Returns [C] p-values against C claims."""
+    sizes, sums, counts = groups
     if not len(sizes):
         return np.ones(len(claims))
-    gains = ((sums - low * sizes) / (claims[:, None] - low) - sizes) / sizes.max()  # [C, G], >= -1 but for rounding
+    gains = ((sums - low * sizes) / (claims[:, None] - low) - sizes) / sizes.max()  # [C, K], >= -1 but for rounding
     with np.errstate(divide="ignore"):  # a bet of everything may be lost: log 0
-        stakes = np.stack([np.log1p(np.maximum(bet * gains, -1.0)).sum(axis=1) for bet in _BETS]) + np.log(_WEIGHTS)[:, None]
+        grown = np.log1p(np.maximum(_BETS[:, None, None] * gains, -1.0))  # [bets, C, K]
+    stakes = grown @ counts + np.log(_WEIGHTS)[:, None]
     best = stakes.max(axis=0)
-    return np.exp(-np.maximum(0.0, best + np.log(np.exp(stakes - best).sum(axis=0))))
+    return np.asarray(np.exp(-np.maximum(0.0, best + np.log(np.exp(stakes - best).sum(axis=0)))))
 
 
 def _edge(refuted: float, open_: float, test: Callable[[Floats], Flags]) -> float:
