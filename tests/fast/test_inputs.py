@@ -1,6 +1,7 @@
 """What a run is given before it starts: which versions it will be compared with."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,15 @@ def shop(tmp_path: Path) -> Path:
         (exported / "assets.extra").mkdir(parents=True)
         (exported / "saved_model.pb").write_text(str(number))
         (exported / "assets.extra" / "labels.csv").write_text("index,sku,status\n0,cola,active\n")
-        said = {"time": "", "config": {}, "config_digest": "", "data_digest": "", "code_digest": "", "metrics": {}, "verdict": {}}
+        said: dict[str, Any] = {
+            "time": "",
+            "config": {},
+            "config_digest": "",
+            "data_digest": "",
+            "code_digest": "",
+            "metrics": {},
+            "verdict": {},
+        }
         versions.push(exported, tmp_path / "models" / "shop", Manifest(name="shop", run_id=f"r{number}", schema_reviewed=False, **said))
     return tmp_path
 
@@ -40,7 +49,7 @@ def prepared(shop: Path, *overrides: str) -> RunInputs:
 
 
 def numbers(given: RunInputs) -> tuple[int | None, int | None]:
-    return given.baseline and given.baseline.number, given.reference and given.reference.number
+    return (given.baseline.number if given.baseline else None, given.reference.number if given.reference else None)
 
 
 def test_the_served_version_is_the_baseline_and_nothing_is_pinned(shop: Path) -> None:

@@ -60,8 +60,8 @@ def refused(place: Workspace) -> RunFacts:
     write_run(place, facts)
     settings = {"name": "shop", "config": '{"name": "shop"}', "config_digest": "c0", "data_digest": "d0", "code_digest": "e0"}
     parameters = {name: {"fieldValue": {"stringValue": value}} for name, value in settings.items()}
-    node = {"pipelineNode": {"nodeInfo": {"id": "Pusher"}, "parameters": {"parameters": parameters}}}
-    (place.run("r1") / "pipeline.json").write_text(json.dumps({"nodes": [node]}))
+    pusher = {"pipelineNode": {"nodeInfo": {"id": "Pusher"}, "parameters": {"parameters": parameters}}}
+    (place.run("r1") / "pipeline.json").write_text(json.dumps({"nodes": [pusher]}))
     return facts
 
 
