@@ -157,10 +157,11 @@ def verdict(*, blessed: bool) -> dict[str, Any]:
         "signature": "serving_default",
         "feature": "family",
         "slice": "Cola",
-        "against": "version 1",
+        "against": "baseline",
+        "version": 1,
         "loss": 0.12,
         "interval": [0.04, 0.2],
-        "at_most": 0.05,
+        "margin": 0.05,
         "result": "fail",
         "text": "Cola lost 12 points",
     }

@@ -1,19 +1,23 @@
 """The page as a file: nothing from outside, nothing injected, and a page whatever the run left behind."""
 
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import msgspec
+import numpy as np
 import pytest
+from rich.console import Console
 
-from tests.fast.page_run import CROPS, RUN, SKUS, Crop, settings, whole_run
+from tests.fast.page_run import RUN, Crop, settings, whole_run
+from tfx_retail import local_run, report
 from tfx_retail.errors import RunError
 from tfx_retail.inputs import workspace
-from tfx_retail.page import overview
+from tfx_retail.page import overview, pictures
+from tfx_retail.page.confusion import Matrix
 from tfx_retail.page.markdown import html
 from tfx_retail.page.write import write_page
-from tfx_retail.runs import NodeFacts, RunFacts
+from tfx_retail.runs import PAGE, NodeFacts, Override, RunFacts
 
 SECTIONS = ("verdict", "numbers", "confusion", "doubt", "size", "data", "training", "mistakes", "lineage", "card")
 
@@ -68,15 +72,16 @@ def test_the_verdict_and_the_slice_that_lost_are_told(tmp_path: Path) -> None:
     text = page_of(*whole_run(tmp_path))
     assert "Not blessed" in text
     assert "Cola lost 12 points" in text
-    assert "loss 12.0 points" in text
+    assert "−12.0 points" in text
+    assert "against baseline 1" in text
+    assert "may lose 5.0" in text
+    assert "4.0 to 20.0" in text  # in the table of what was compared
     assert "<code>tfx-retail schema</code>" in text
 
 
 def test_a_blessing_by_hand_says_who_and_why(tmp_path: Path) -> None:
     config, facts = whole_run(tmp_path)
-    path = workspace(config).nodes / "Verdict" / "verdict" / "1" / "verdict.json"
-    given = msgspec.json.decode(path.read_bytes()) | {"overridden": {"who": "<b>Ana</b>", "when": "2026-01-02", "why": "a new shelf"}}
-    path.write_bytes(msgspec.json.encode(given))
+    facts.overridden = Override(who="<b>Ana</b>", when="2026-01-02", why="a new shelf")
     text = page_of(config, facts)
     assert "Blessed by hand" in text
     assert "&lt;b&gt;Ana&lt;/b&gt; on 2026-01-02: a new shelf" in text
@@ -153,11 +158,32 @@ def test_runs_side_by_side_and_the_index(tmp_path: Path) -> None:
     assert "not blessed" in index
 
 
-def test_many_skus_are_a_picture_and_paged_tables(tmp_path: Path) -> None:
-    crops = CROPS * 20
-    text = page_of(*whole_run(tmp_path, crops))
-    assert len(text) < 300_000
-    assert SKUS[3] in text
+def test_many_skus_are_a_picture_whose_dots_cover_several() -> None:
+    counts = np.diag([2] * 800)
+    counts[0, 700] = 6  # SKU 0: three in four are taken for SKU 700
+    found = Matrix([f"sku {place}" for place in range(800)], [""] * 800, counts)
+    levels, factor = pictures._levels(found)
+    assert (factor, levels.shape) == (3, (267, 267))
+    assert levels[0, 233] == 14  # 8 + 0.75 of 7, rounded up
+    assert levels[1, 1] == 7  # all right
+    assert levels[0, 0] == 6  # 0.25, 1 and 1 are right
+    assert "800 SKUs" in pictures.matrix(found)
+
+
+def test_a_page_that_cannot_be_made_is_told_and_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, facts = whole_run(tmp_path)
+    monkeypatch.setattr(local_run, "write_page", lambda *_: 1 / 0)
+    said = io.StringIO()
+    local_run._write_page(config, facts, Console(file=said))
+    assert "the page could not be written: ZeroDivisionError" in said.getvalue()
+    assert not (workspace(config).run(RUN) / PAGE).exists()
+
+
+def test_the_end_of_a_run_names_its_page(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    assert "report    " not in report.ending(config, facts)
+    write_page(config, facts)
+    assert PAGE in report.ending(config, facts)
 
 
 def test_a_card_is_headings_tables_and_lists_and_the_rest_stays_text() -> None:

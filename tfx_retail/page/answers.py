@@ -42,7 +42,7 @@ class Answers(Struct, frozen=True, kw_only=True):
     """Sections 2 to 5; `slices` None: nothing was predicted."""
 
     slices: Table | None
-    not_gated: int
+    compared: Table | None  # what the verdict compared, gating or not
     matrices: list[tuple[str, Markup]]  # signature in words, picture
     pairs: list[PairCard]
     doubt: Doubt | None
@@ -54,11 +54,11 @@ def build(given: Collected) -> Answers:
     """Returns the sections; without predictions they are empty."""
     made = given.eval
     if made is None or not len(made):
-        return Answers(slices=None, not_gated=0, matrices=[], pairs=[], doubt=None, size=None, size_note="")
+        return Answers(slices=None, compared=_compared(given), matrices=[], pairs=[], doubt=None, size=None, size_note="")
     size = _size_table(given, made)
     return Answers(
         slices=_slice_table(given, made),
-        not_gated=len(given.verdict.get("slices") or []),
+        compared=_compared(given),
         matrices=[(spoken(name), pictures.matrix(confusion.matrix(made, name))) for name in _asked(made)],
         pairs=_pair_cards(given, made),
         doubt=_doubt(given, made),
@@ -66,6 +66,23 @@ def build(given: Collected) -> Answers:
         size_note=f"{int(made.sized.sum()):,} of the {len(made):,} crops have a measured side; "
         "to the others the answer with size is the one without.",
     )
+
+
+def _compared(given: Collected) -> Table | None:
+    gating = [rule for rule in given.verdict.get("rules") or [] if rule.get("slice")]
+    rows = [_compared_row(rule, "yes") for rule in gating] + [_compared_row(rule, "no") for rule in given.verdict.get("slices") or []]
+    columns = [Column("slice of"), Column("value"), Column("against"), Column("gates"), Column("result"), Column("crops", "number")]
+    columns += [Column("change", "change"), Column("loss, 95 % interval"), Column("smallest loss seen", "number")]
+    return table("compared", "Slices that the verdict compared with earlier versions", columns, rows, filter_by=4) if rows else None
+
+
+def _compared_row(rule: dict[str, Any], gates: str) -> tuple[Cell, ...]:
+    loss, smallest, (low, high) = rule.get("loss"), rule.get("smallest_loss"), rule.get("interval") or (None, None)
+    between = NONE if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+    said = [str(rule.get(key) or "").replace("_", " ") for key in ("feature", "slice")]
+    cells = [*map(words, said), words(f"{rule.get('against') or ''} {rule.get('version') or ''}".strip()), words(gates)]
+    cells += [words(str(rule.get("result", "")).replace("_", " ")), whole(rule.get("examples")), change(None if loss is None else -loss)]
+    return (*cells, Cell(between, low), Cell(NONE) if smallest is None else Cell(f"{100 * smallest:.1f}", smallest))
 
 
 def _asked(made: Predicted) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def outline(parts: Sequence[tuple[str, Sequence[tuple[float, float, float]]]], l
 
 def timeline(rows: Sequence[tuple[str, str, float, float, str]], total: float) -> Markup:
     """Returns nodes as bars one below the other: (name, state, begin, seconds, words), in seconds of the run."""
-    width, step, left, right = 760.0, 24.0, 132.0, 84.0
+    width, step, left, right = 1000.0, 24.0, 132.0, 84.0
     scale = (width - left - right) / (total or 1)
     drawn = []
     for place, (name, state, begin, seconds, said) in enumerate(rows):

@@ -66,14 +66,15 @@ def _all_pairs(predicted: Predicted, signature: str) -> list[Pair]:
     decided, truth = answer.decided, predicted.truth
     wrong = np.flatnonzero((decided[:, 0] != truth[:, 0]) & (decided[:, 0] >= 0))
     keys = truth[wrong, 0].astype(np.int64) * len(predicted.lists.skus) + decided[wrong, 0]
+    order = np.lexsort((-answer.confidence[wrong], keys))
+    different, starts, counts = np.unique(keys[order], return_index=True, return_counts=True)
     total = np.bincount(truth[:, 0], minlength=len(predicted.lists.skus))
     result: list[Pair] = []
-    for key, count in zip(*np.unique(keys, return_counts=True), strict=True):
-        true, answered = divmod(int(key), len(predicted.lists.skus))
-        rows = wrong[keys == key] if len(result) < 5000 else wrong[:0]
-        rows = rows[np.argsort(-answer.confidence[rows], kind="stable")]
-        across = bool(len(rows)) and bool(decided[rows[0], 2] != truth[rows[0], 2])
-        result.append(Pair(true, answered, int(count), float(count / total[true]), across, tuple(rows[:_EXAMPLES].tolist())))
+    for key, start, count in zip(different.tolist(), starts.tolist(), counts.tolist(), strict=True):
+        true, answered = divmod(key, len(predicted.lists.skus))
+        rows = wrong[order[start : start + min(count, _EXAMPLES)]].tolist()
+        across = bool(decided[rows[0], 2] != truth[rows[0], 2])
+        result.append(Pair(true, answered, count, float(count / total[true]), across, tuple(rows)))
     return sorted(result, key=lambda pair: (-pair.crops, pair.true, pair.answered))
 
 

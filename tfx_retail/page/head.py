@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from markupsafe import Markup
 from msgspec import Struct
 
@@ -87,7 +88,7 @@ def build(given: Collected) -> Head:
     """Returns the head of a run's page."""
     facts, verdict = given.facts, given.verdict
     failed = next((node for node in facts.nodes if node.state == "failed"), None)
-    overridden = verdict.get("overridden") or {}
+    overridden = msgspec.to_builtins(facts.overridden) if facts.overridden else verdict.get("overridden") or {}
     lead = _LEADS[facts.state].format(version=facts.version, node=failed.node if failed else "the runner, outside of any node")
     return Head(
         state=facts.state.replace(" ", "-"),
@@ -116,8 +117,8 @@ def _most_urgent(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _rule(rule: dict[str, Any]) -> RuleLine:
     result = str(rule.get("result", "too_few"))
     metric, infra = str(rule.get("metric", "")), rule.get("metric") == "infra_check"
-    where = " ".join(str(rule[key]) for key in ("feature", "slice") if rule.get(key))
-    against = f"against {rule['against']}" if rule.get("against") else ""
+    where = " ".join(dict.fromkeys(str(rule[key]).replace("_", " ") for key in ("feature", "slice") if rule.get(key)))
+    against = f"against {rule['against']} {rule.get('version') or ''}".strip() if rule.get("against") else ""
     return RuleLine(
         result=result.replace("_", " "),
         sign=_SIGNS.get(result, "?"),
@@ -132,13 +133,15 @@ def _rule(rule: dict[str, Any]) -> RuleLine:
 
 def _found(rule: dict[str, Any]) -> str:
     if rule.get("loss") is not None:
-        return f"loss {points(float(rule['loss'])).removeprefix('+')} points"
+        return f"{points(-float(rule['loss']))} points"
     value = rule.get("value")
     return NONE if value is None else _metric(str(rule.get("metric")), float(value))
 
 
 def _asked(rule: dict[str, Any]) -> str:
     metric = str(rule.get("metric"))
+    if rule.get("margin") is not None:
+        return f"may lose {100 * float(rule['margin']):.1f}"
     if rule.get("at_least") is not None:
         return f"at least {_metric(metric, float(rule['at_least']))}"
     return f"at most {_metric(metric, float(rule['at_most']))}" if rule.get("at_most") is not None else ""
@@ -147,7 +150,7 @@ def _asked(rule: dict[str, Any]) -> str:
 def _picture(rule: dict[str, Any]) -> Markup:
     if rule.get("loss") is not None:
         low, high = rule.get("interval") or (None, None)
-        return charts.dots(rule["loss"], low, high, rule.get("at_most"), None, (-0.2, 0.2))
+        return charts.dots(rule["loss"], low, high, rule.get("margin"), None, (-0.2, 0.2))
     low, high = rule.get("interval") or (None, None)
     asked = rule.get("at_least") if rule.get("at_least") is not None else rule.get("at_most")
     known = [float(number) for number in (rule.get("value"), asked, low) if number is not None]
@@ -185,7 +188,7 @@ def _metric(metric: str, value: float | None) -> str:
 
 
 def _difference(metric: str, delta: float) -> str:
-    return f"{points(delta)} points" if metric.endswith("accuracy") else f"{delta:+.3f}".replace("-", "−")
+    return points(delta) if metric.endswith("accuracy") else "±0.000" if round(delta, 3) == 0 else f"{delta:+.3f}".replace("-", "−")
 
 
 def _facts(given: Collected) -> Iterator[tuple[str, str]]:

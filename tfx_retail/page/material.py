@@ -131,7 +131,7 @@ def _balance_figure(skus: dict[str, dict[str, int]]) -> Markup:
     counts = sorted((float(roles.get("train", 0)) for roles in skus.values()), reverse=True)
     if not counts:
         return Markup("")
-    frame = Frame(Axis("SKUs, the most photographed first", 0, len(counts)), Axis("crops in train", 0, charts.ceiling(counts)), 760, 170)
+    frame = Frame(Axis("SKUs, the most photographed first", 0, len(counts)), Axis("crops in train", 0, charts.ceiling(counts)), 1000, 190)
     if len(counts) <= _COLUMNS:
         return charts.columns(frame, [("right", counts)], "Crops in train of each SKU")
     return charts.lines(

@@ -5,12 +5,13 @@ from base64 import b64encode
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 from PIL import Image
 
 from tfx_retail.page.confusion import Matrix
 
 _NUMBERED = 26  # SKUs up to which the matrix shows its counts and names
-_PIXELS = 1000  # side of the picture of a larger one
+_DOTS = 360  # along a side of the picture of a larger one: more would be too small to see
 
 
 def matrix(found: Matrix) -> Markup:
@@ -71,20 +72,38 @@ def _short(sku: str) -> str:
 
 
 def _painted(found: Matrix) -> Markup:
-    """A picture for thousands of SKUs: blue is right, orange wrong, as strong as the share; a pixel shows the worst of what it covers."""
+    """A picture for thousands of SKUs: blue is right, orange is wrong, each as strong as its share."""
     size = len(found.skus)
-    part = found.counts / np.maximum(found.counts.sum(axis=1, keepdims=True), 1)
-    factor = -(-size // _PIXELS)
-    side = -(-size // factor)
-    blocks = np.zeros((2, side * factor, side * factor), np.float32)
-    right = np.eye(size, dtype=bool)
-    blocks[0, :size, :size], blocks[1, :size, :size] = np.where(right, part, 0), np.where(right, 0, part)
-    shown = blocks.reshape(2, side, factor, side, factor).max(axis=(2, 4))
-    levels = np.where(shown[1] > 0, 8 + np.ceil(shown[1] * 7), np.ceil(shown[0] * 7)).astype(np.uint8)
-    image = Image.fromarray(levels, "P").resize((side * (enlarged := max(1, 720 // side)), side * enlarged), Image.Resampling.NEAREST)
+    levels, factor = _levels(found)
+    enlarged = max(1, 720 // len(levels))
+    image = Image.fromarray(levels).resize((len(levels) * enlarged, len(levels) * enlarged), Image.Resampling.NEAREST).convert("P")
     image.putpalette([*[0, 114, 178] * 8, *[224, 102, 20] * 8])
+    strength = [0, *range(75, 256, 30), *range(140, 256, 16)]
     file = io.BytesIO()
-    image.save(file, "PNG", optimize=True, transparency=bytes([0, *range(60, 256, 30)][:8] + [110 + 20 * level for level in range(8)]))
+    image.save(file, "PNG", optimize=True, transparency=bytes(strength[:16]))
     label = f"Confusion matrix of {size:,} SKUs ordered by category, family and SKU; rows are true, columns answered"
+    said = (
+        f"Each dot covers {factor} x {factor} SKUs: on the diagonal it shows how many are right, elsewhere its worst pair."
+        if factor > 1
+        else ""
+    )
     uri = "data:image/png;base64," + b64encode(file.getvalue()).decode("ascii")
-    return Markup('<img class="matrix-image" alt="{}" src="{}">').format(label, uri)
+    return Markup('<img class="matrix-image" alt="{}" src="{}"><p class="soft">{}</p>').format(label, uri, said)
+
+
+def _levels(found: Matrix) -> tuple[NDArray[np.uint8], int]:
+    """Returns [D, D] strengths: 0 nothing, 1 to 7 right, 8 to 15 wrong; and how many SKUs a dot covers along a side."""
+    size = len(found.skus)
+    factor = -(-size // _DOTS)
+    side = -(-size // factor)
+    part = np.zeros((side * factor, side * factor), np.float32)
+    part[:size, :size] = found.counts / np.maximum(found.counts.sum(axis=1, keepdims=True), 1)
+    right = np.append(np.diag(part)[:size], [np.nan] * (side * factor - size)).reshape(side, factor)
+    np.fill_diagonal(part, 0.0)
+    worst = part.reshape(side, factor, side, factor).max(axis=(1, 3))
+    levels = np.where(worst > 0, 8 + np.ceil(worst * 7), 0).astype(np.uint8)
+    diagonal = np.arange(side)
+    mean = np.nanmean(right, axis=1)
+    wrong = mean < 0.5  # more wrong than right is orange
+    levels[diagonal, diagonal] = np.where(wrong, 8 + np.ceil((1 - mean) * 7), np.ceil(mean * 7)).astype(np.uint8)
+    return levels, factor

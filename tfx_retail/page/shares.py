@@ -59,17 +59,38 @@ def wilson(value: float, count: float) -> tuple[float, float]:
 
 def slices(predicted: Predicted, against: Predicted | None = None) -> list[Slice]:
     """Returns every slice of the crops, features in reading order; `against` holds another run's answers to the same crops."""
-    found: list[Slice] = []
+    marks, found = _marks(predicted, against), list[Slice]()
     for feature, values in _features(predicted):
-        different = sorted(set(values.tolist()))
-        if len(different) > 1:  # one value alone is all crops again
-            found.extend(_slice(predicted, against, feature, str(value), values == value) for value in different if value)
+        different, places = np.unique(values.astype(str), return_inverse=True)
+        if len(different) < 2:  # one value alone is all crops again
+            continue
+        order = np.argsort(places, kind="stable")
+        parts = np.split(order, np.cumsum(np.bincount(places))[:-1])
+        found.extend(_slice(marks, feature, str(value), rows) for value, rows in zip(different, parts, strict=True) if value)
     return found
 
 
 def overall(predicted: Predicted, against: Predicted | None = None) -> Slice:
     """Returns all crops as one slice."""
-    return _slice(predicted, against, "all", "all crops of eval", np.ones(len(predicted), np.bool_))
+    return _slice(_marks(predicted, against), "all", "all crops of eval", np.arange(len(predicted)))
+
+
+class _Marks(NamedTuple):
+    """What both models got right, counted once for all slices."""
+
+    right: dict[str, Bools]  # by signature, [N] of SKUs
+    earlier: dict[str, NDArray[np.float64] | None]
+    family: Bools  # [N]
+    scenes: NDArray[np.int64]  # [N] numbers of the scenes
+
+
+def _marks(predicted: Predicted, against: Predicted | None) -> _Marks:
+    return _Marks(
+        {signature: predicted.right(signature)[:, 0] for signature in SIGNATURES},
+        {signature: earlier_right(predicted, against, signature) for signature in SIGNATURES},
+        predicted.right(SIGNATURES[0])[:, 2],
+        np.unique(predicted.groups.astype(str), return_inverse=True)[1].astype(np.int64),
+    )
 
 
 def earlier_right(predicted: Predicted, against: Predicted | None, signature: str) -> NDArray[np.float64] | None:
@@ -88,16 +109,14 @@ def _aligned(predicted: Predicted, against: Predicted, signature: str) -> NDArra
     return np.array([float(rights.get(crop, math.nan)) for crop in predicted.texts[features.CROP_ID.name]])
 
 
-def _slice(predicted: Predicted, against: Predicted | None, feature: str, value: str, rows: Bools) -> Slice:
-    groups = predicted.groups[rows]
-    shares, change = {}, {}
-    for signature in SIGNATURES:
-        right = predicted.right(signature)[rows, 0]
-        shares[signature] = share(right, groups)
-        earlier = earlier_right(predicted, against, signature)
-        change[signature] = math.nan if earlier is None else _change(right, earlier[rows])
-    family = predicted.right(SIGNATURES[0])[rows, 2]
-    return Slice(feature, value, shares, float(family.mean()) if len(family) else math.nan, change, len(set(groups.tolist())))
+def _slice(marks: _Marks, feature: str, value: str, rows: NDArray[np.int64]) -> Slice:
+    scenes, shares, change = marks.scenes[rows], {}, {}
+    for signature, right in marks.right.items():
+        earlier = marks.earlier[signature]
+        shares[signature] = share(right[rows], scenes)
+        change[signature] = math.nan if earlier is None else _change(right[rows], earlier[rows])
+    family = float(marks.family[rows].mean()) if len(rows) else math.nan
+    return Slice(feature, value, shares, family, change, len(np.unique(scenes)))
 
 
 def _change(right: Bools, earlier: NDArray[np.float64]) -> float:
@@ -107,7 +126,7 @@ def _change(right: Bools, earlier: NDArray[np.float64]) -> float:
 
 def _design_effect(right: Bools, groups: NDArray[Any]) -> float:
     """Variance of the share with scenes as the unit over that with crops as the unit; at least 1, and 1 where it cannot be told."""
-    value, (names, places) = right.mean(), np.unique(groups.astype(str), return_inverse=True)
+    value, (names, places) = right.mean(), np.unique(groups, return_inverse=True)
     if len(names) < 2 or value in (0.0, 1.0):
         return 1.0
     errors = np.bincount(places, right - value)
@@ -120,8 +139,8 @@ def _features(predicted: Predicted) -> Iterator[tuple[str, NDArray[Any]]]:
     for level, (feature, names) in enumerate(
         (("SKU", lists.skus), ("look", lists.looks), ("family", lists.families), ("category", lists.categories))
     ):
-        if feature != "look" or len(names) < len(lists.skus):
-            yield feature, np.array(names, object)[predicted.truth[:, level]]
+        found = np.array(names, object)[predicted.truth[:, level]]
+        yield feature, np.where(_shared(predicted), found, "") if feature == "look" else found
     for name in (features.BRAND.name, features.STORE.name, features.FACE.name, features.SOURCE.name):
         yield name, predicted.texts[name]
     days = np.array([text[:10] for text in predicted.texts[features.TAKEN_AT.name]], object)
@@ -130,6 +149,13 @@ def _features(predicted: Predicted) -> Iterator[tuple[str, NDArray[Any]]]:
     for name, values in predicted.flags.items():
         yield name, np.where(values, "yes", "no").astype(object)
     yield "size measured", np.where(predicted.sized, "yes", "no").astype(object)
+
+
+def _shared(predicted: Predicted) -> Bools:
+    """Returns [N]: whether the crop's look has crops of several SKUs; a look of one SKU would be that SKU again."""
+    pairs = np.unique(predicted.truth[:, :2], axis=0)
+    shared = np.bincount(pairs[:, 1], minlength=len(predicted.lists.looks)) > 1
+    return np.asarray(shared[predicted.truth[:, 1]], np.bool_)
 
 
 def _ages(days: NDArray[Any]) -> NDArray[Any]:

@@ -7,7 +7,7 @@
     const at = (share) => (4 + share * 76).toFixed(1);
     const svg = drawn("svg", { viewBox: "0 0 84 12", "aria-hidden": "true" });
     svg.append(drawn("line", { class: "track", x1: 4, x2: 80, y1: 6, y2: 6 }));
-    if (low !== undefined) svg.append(drawn("line", { class: "whisker", x1: at(low), x2: at(high), y1: 6, y2: 6 }));
+    svg.append(drawn("line", { class: "whisker", x1: at(low), x2: at(high), y1: 6, y2: 6 }));
     svg.append(drawn("circle", { cx: at(value), cy: 6, r: 3.6 }));
     return svg;
   }
@@ -16,7 +16,7 @@
     const node = make("td", undefined, kind);
     if (kind !== "share") { node.textContent = text; if (kind === "change" && sort) node.classList.add(sort < 0 ? "worse" : "better"); return node; }
     node.append(make("span", text));
-    if (typeof sort === "number") { node.append(interval(sort, low, high)); if (low !== undefined) node.title = `${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)} %`; }
+    if (low !== undefined) { node.append(interval(sort, low, high)); node.title = `${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)} %`; }
     return node;
   }
 
