@@ -96,23 +96,81 @@ def sample(folder: Path, photos: int, skus: int, seed: int) -> int:
 
 @cli.command()
 @_CONFIG
-def runs(config: Path) -> int:
+@click.option("--html", is_flag=True, help="Write an index page of all runs.")
+def runs(config: Path, html: bool) -> int:
     """List runs and what each node did: ran, cached and why, skipped, failed."""
     from tfx_retail import report as words
 
     settings = _load(config)
+    if html:
+        from tfx_retail.page import overview
+
+        return _guarded(lambda: _say(f"index     {overview.write_index(settings)}"))
     return _guarded(lambda: _say(words.runs_table(settings)))
 
 
 @cli.command()
 @_CONFIG
 @click.argument("run_id", metavar="[RUN]", required=False)
-def report(config: Path, run_id: str | None) -> int:
-    """Print the facts of a run, the latest one if none is named."""
+@click.option("--against", metavar="RUN", help="Compare with this run instead of the last blessed model.")
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
+def report(config: Path, run_id: str | None, against: str | None, show: bool) -> int:
+    """Print the facts of a run, the latest one if none is named, and write its page."""
     from tfx_retail import report as words
+    from tfx_retail.page.write import write_page
+    from tfx_retail.runs import find_run
 
     settings = _load(config)
-    return _guarded(lambda: _say(words.run_report(settings, run_id)))
+
+    def act() -> int:
+        from tfx_retail.inputs import workspace
+
+        facts = find_run(workspace(settings), run_id)
+        page = write_page(settings, facts, against)
+        if show:
+            click.launch(str(page))
+        return _say(words.run_report(settings, facts.run_id))
+
+    return _guarded(act)
+
+
+@cli.command()
+@_CONFIG
+@click.argument("run_ids", metavar="RUN RUN...", nargs=-1, required=True)
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
+def compare(config: Path, run_ids: tuple[str, ...], show: bool) -> int:
+    """Write one page with several runs side by side."""
+    if len(run_ids) < 2:
+        raise click.UsageError("name at least two runs; `tfx-retail runs CONFIG` lists them")
+    from tfx_retail.page import overview
+
+    settings = _load(config)
+
+    def act() -> int:
+        page = overview.write_comparison(settings, run_ids)
+        if show:
+            click.launch(str(page))
+        return _say(f"comparison  {page}")
+
+    return _guarded(act)
+
+
+@cli.command()
+@_CONFIG
+@click.argument("run_id", metavar="RUN")
+@click.option("--because", required=True, metavar="TEXT", help="Why, kept in the manifest, the run and the lineage.")
+def bless(config: Path, run_id: str, because: str) -> int:
+    """Push the model of a refused RUN after all, in your name."""
+    if not because.strip():
+        raise click.UsageError("--because: say why; it is kept with the model")
+    settings = _load(config)
+
+    def act() -> int:
+        from tfx_retail import override
+
+        return _say(override.bless(settings, run_id, because.strip()))
+
+    return _guarded(act)
 
 
 @cli.command(name="versions")

@@ -178,11 +178,46 @@ class Rule(Section, frozen=True):
             raise ValueError("give exactly one of at_least and at_most")
 
 
+class Gate(Section, frozen=True):
+    """Slices in which the model may not lose more than the margin against an earlier one."""
+
+    feature: Annotated[
+        Literal["all", "category", "family", "brand", "look", "sku", "size_pairs", "top_facings", "store", "face", "source"],
+        Meta(
+            description="what makes the slices; `all`: one of all crops; `size_pairs`: one of the SKUs that share their look with another; "
+            "`top_facings`: one of the SKUs with most crops in eval"
+        ),
+    ]
+    value: Annotated[
+        str | int | None, Meta(description="one value of the feature, not all; for `top_facings` the number of SKUs, 20 if not set")
+    ] = None
+    metric: Annotated[
+        Literal["sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy"], Meta(description="what may not get worse")
+    ] = "sku_accuracy"
+    signature: Annotated[Signature, Meta(description="which answers are compared")] = "serving_default"
+
+    def __post_init__(self) -> None:
+        if self.feature == "top_facings" and not str(self.value or 20).isdecimal():
+            raise ValueError(f"value: expected the number of SKUs, got {self.value!r}")
+
+
 class VerdictConfig(Section, frozen=True):
     """What blesses a model."""
 
     rules: Annotated[tuple[Rule, ...], Meta(min_length=1, description="all have to hold")]
     min_examples: Annotated[int, Meta(ge=1, description="crops in eval below which nothing is blessed")] = 30
+    margin: Annotated[
+        float, Meta(ge=0.0, lt=1.0, description="largest loss of accuracy against an earlier model that a gating slice may have")
+    ] = 0.05
+    gating: Annotated[
+        tuple[Gate, ...], Meta(description="slices that can refuse a model; name few: each one more makes a loss harder to prove")
+    ] = (Gate(feature="all"), Gate(feature="category"))
+    alpha: Annotated[
+        float, Meta(gt=0.0, lt=1.0, description="how often a model that loses no more than the margin may be refused, all slices together")
+    ] = 0.05
+    reference: Annotated[
+        int | None, Meta(description="a pushed version that is compared with too, so that small losses do not add up over versions")
+    ] = None
 
 
 class BeamConfig(Section, frozen=True):

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tfx_retail import answers, catalog, labels
+from tfx_retail import answers, catalog, features, labels
 from tfx_retail.answers import Hierarchy
 from tfx_retail.serving import EXTRA
 
-SIGNATURES = ("serving_default", "predict_sized")
-LEVELS = ("sku", "look", "family", "category")
+SIGNATURES = features.SIGNATURES
+LEVELS = features.LEVELS
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -44,12 +44,23 @@ def decide(sku_scores: Floats, family_scores: Floats, lists: Hierarchy) -> Decis
     """
     rows = np.arange(len(sku_scores))
     family = family_scores.argmax(axis=1)
-    look_scores = _by_look(sku_scores, lists)
+    look_scores = _summed(sku_scores, lists.look_of_sku, len(lists.looks))
     look = np.where(lists.family_of_look == family[:, None], look_scores, -1.0).argmax(axis=1)
     allowed = (lists.look_of_sku == look[:, None]) & lists.active
     sku = np.where(allowed, sku_scores, -1.0).argmax(axis=1)
     indices = np.stack([sku, look, family, lists.category_of_family[family]], axis=1)
     return Decisions(indices, np.stack([sku_scores[rows, sku], look_scores[rows, look], family_scores[rows, family]], axis=1))
+
+
+def decide_among(sku_scores: Floats, common: NDArray[np.bool_], lists: Hierarchy) -> Decisions:
+    """Returns what would be answered if only some SKUs could be: a family is worth what its SKUs among them are.
+
+    Args:
+      common: [S], which SKUs may win.
+    """
+    allowed = np.where(common, sku_scores, np.float32(0.0))
+    family_scores = _summed(allowed, lists.family_of_look[lists.look_of_sku], len(lists.families))
+    return decide(allowed, family_scores, lists._replace(active=lists.active & common))
 
 
 def truth(label: Indices, lists: Hierarchy) -> Indices:
@@ -99,8 +110,8 @@ def macro_f1(counts: Counts) -> float:
     return float(np.mean(scores)) if scores else float("nan")
 
 
-def _by_look(scores: Floats, lists: Hierarchy) -> Floats:
-    """Returns [N, L] float32 sums of the scores of each look."""
-    order = np.argsort(lists.look_of_sku, kind="stable")
-    starts = np.searchsorted(lists.look_of_sku[order], np.arange(len(lists.looks)))
+def _summed(scores: Floats, place: Indices, places: int) -> Floats:
+    """Returns [N, places] float32 sums of the scores that belong to each place; every place has one."""
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(places))
     return np.add.reduceat(scores[:, order], starts, axis=1)

@@ -7,6 +7,8 @@ from enum import Enum
 from typing import NamedTuple
 
 ROLES = ("train", "validation", "calibration", "eval")
+SIGNATURES = ("serving_default", "predict_sized")  # those that give answers
+LEVELS = ("sku", "look", "family", "category")  # of an answer, from fine to coarse
 
 
 class Kind(Enum):

@@ -14,6 +14,7 @@ from msgspec import Struct
 from tfx_retail import catalog, labels, versions
 from tfx_retail.config import BeamConfig, CatalogConfig, Config, DataConfig, Rule, ServingConfig, SplitConfig, VerdictConfig
 from tfx_retail.digests import text_digest
+from tfx_retail.errors import UserError
 from tfx_retail.ingest.digest import data_digest
 from tfx_retail.runs import Workspace, write_atomically
 
@@ -28,6 +29,7 @@ class RunInputs(Struct, frozen=True, kw_only=True):
     data_digest: str
     config_digest: str
     baseline: versions.Version | None  # the version that the new model is compared with
+    reference: versions.Version | None = None  # the pinned one, where it is another
 
 
 def workspace(config: Config) -> Workspace:
@@ -46,12 +48,14 @@ def prepare(config: Config) -> RunInputs:
     Raises:
       catalog.CatalogError: the catalogue cannot be used.
       DataError: the data, or the label order of the served model, cannot be read.
+      UserError: `verdict.reference` is not a pushed version.
     """
     store = workspace(config).inputs
     products = catalog.read(Path(config.catalog.path), config.catalog.format)
     served = versions.latest(model_dir(config))
     digest = data_digest(config.data)
     data = config.data
+    baseline = _baseline(config, served, digest)
     return RunInputs(
         catalog=_keep_written(store, "catalog.csv", lambda path: catalog.write(products, path)),
         labels=_keep_written(store, "labels.csv", lambda path: labels.write(_label_order(model_dir(config), products), path)),
@@ -59,7 +63,8 @@ def prepare(config: Config) -> RunInputs:
         schema=_keep(store, "schema.pbtxt", Path(data.schema)) if data.schema and Path(data.schema).is_file() else None,
         data_digest=digest,
         config_digest=config_digest(config),
-        baseline=_baseline(config, served, digest),
+        baseline=baseline,
+        reference=_reference(config, baseline),
     )
 
 
@@ -104,6 +109,17 @@ def _baseline(config: Config, served: versions.Version | None, digest: str) -> v
     if manifest.baseline is None:
         return None
     return versions.find(model_dir(config), manifest.baseline)
+
+
+def _reference(config: Config, baseline: versions.Version | None) -> versions.Version | None:
+    number, place = config.verdict.reference, model_dir(config)
+    if number is None or (baseline and baseline.number == number):
+        return None
+    pinned = versions.find(place, number)
+    if pinned is None:
+        known = ", ".join(str(version.number) for version in versions.list_versions(place)) or "none"
+        raise UserError(f"verdict.reference: {place} has no version {number}; there are: {known}; pin one of these, or none")
+    return pinned
 
 
 def _keep_written(store: Path, name: str, write: Callable[[Path], None]) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from tfx_retail.runs import Workspace
+from tfx_retail.runs import Override, Workspace
 
 _SUCCESSFUL = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 _UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
@@ -20,6 +20,17 @@ def sqlite_config(path: Path) -> mlmd.ConnectionConfig:
     config.sqlite.filename_uri = str(path)
     config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
     return config
+
+
+def record_override(store: MetadataStore, blessing: Path, override: Override, version: int) -> None:
+    """Writes who blessed a refused model after all, when, why and as which version, on the artifact of its (negative) blessing."""
+    artifacts = store.get_artifacts_by_uri(str(blessing))
+    for artifact in artifacts:
+        for name, value in (("who", override.who), ("when", override.when), ("why", override.why)):
+            artifact.custom_properties[f"overridden_{name}"].string_value = value
+        artifact.custom_properties["overridden_version"].int_value = version
+    if artifacts:
+        store.put_artifacts(artifacts)
 
 
 def close_unfinished(store: MetadataStore, workspace: Workspace) -> list[str]:

@@ -1,9 +1,11 @@
 """The command `run` on this machine: everything around the pipeline that needs no TensorFlow."""
 
 import os
+import platform
 import time
 import traceback
 from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -13,10 +15,12 @@ from rich.console import Console
 from tfx_retail import inputs, report
 from tfx_retail.config import Config
 from tfx_retail.digests import code_digest
+from tfx_retail.page.write import write_page
 from tfx_retail.runs import RunFacts, exclusive, new_run_id, write_atomically, write_run
 from tfx_retail.sample import make
 from tfx_retail.screen import Board, quiet
 
+_UPSTREAM = ("tfx", "tensorflow", "keras", "apache-beam", "numpy", "Pillow")
 _EXIT = {"blessed": 0, "done": 0, "not blessed": 3, "failed": 1, "interrupted": 130}
 
 
@@ -35,7 +39,10 @@ def run(config: Config, config_path: Path, *, to_node: str | None, verbose: bool
         write_atomically(place.run(facts.run_id) / "config.json", msgspec.json.format(msgspec.json.encode(config), indent=1))
         write_run(place, facts)
         with quiet(place.run(facts.run_id) / "run.log", verbose=verbose) as console:
-            _run_loudly(config, given, facts, console, to_node)
+            try:
+                _run_loudly(config, given, facts, console, to_node)
+            finally:
+                _write_page(config, facts, console)
             console.print(report.ending(config, facts), soft_wrap=True, markup=False)
     return _EXIT[facts.state]
 
@@ -54,6 +61,15 @@ def _run_loudly(config: Config, given: inputs.RunInputs, facts: RunFacts, consol
             traceback.print_exc()
 
 
+def _write_page(config: Config, facts: RunFacts, console: Console) -> None:
+    """Writes the run's page, of a failed run too. What goes wrong with the page is told, and must not hide what the run came to."""
+    try:
+        write_page(config, facts)
+    except Exception as error:  # noqa: BLE001  # any fault of a page, known or not, is less than the run's own result
+        traceback.print_exc()  # to the log
+        console.print(f"the page could not be written: {error!r}", soft_wrap=True, markup=False)
+
+
 def _new_facts(config: Config, given: inputs.RunInputs) -> RunFacts:
     now = datetime.now(timezone.utc)
     return RunFacts(
@@ -64,9 +80,21 @@ def _new_facts(config: Config, given: inputs.RunInputs) -> RunFacts:
         config_digest=given.config_digest,
         data_digest=given.data_digest,
         code_digest=code_digest("tfx_retail.pipeline"),
+        software=_software(),
         baseline=given.baseline.number if given.baseline else None,
         schema_reviewed=given.schema is not None,
     )
+
+
+def _software() -> dict[str, str]:
+    """Returns the versions of what a model depends on; a package that is not there is left out."""
+    found = {"Python": platform.python_version()}
+    for name in _UPSTREAM:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _draw_sample(config: Config) -> None:

@@ -130,6 +130,7 @@ def _judging_nodes(config: Config, inputs: RunInputs, examples: Any, gate: Any, 
         examples=examples.outputs["examples"],
         model=model,
         baseline=str(inputs.baseline.path) if inputs.baseline else "",
+        reference=str(inputs.reference.path) if inputs.reference else "",
         code=code_digest(SkuPredictions.__module__),
     ).with_id("Predictions")
     evaluator = SkuEvaluator(predictions.outputs["predictions"], code=code_digest(SkuEvaluator.__module__)).with_id("Evaluator")

@@ -1,7 +1,8 @@
 """The files of predictions that every later figure reads: who was photographed, what the model said, with all scores.
 
 `Split-<role>/predictions-*.tfrecord` holds a tf.Example for each crop: its facts without the image, `label` and `truth` as indices, and
-for each signature `<signature>/<answer>`; answers of the earlier model have `baseline/` before that, in the new model's label order.
+for each signature `<signature>/<answer>`; answers of the last blessed model have `baseline/` before that, those of the pinned one
+`reference/`, both in the new model's label order.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,8 @@ from tfx_retail.features import Feature, Kind
 FACTS = tuple(feature for feature in features.ALL if feature is not features.IMAGE)
 LABEL = "label"  # index of the SKU
 TRUTH = "truth"  # [4], indices of LEVELS
-BASELINE = "baseline/"
+BASELINE, REFERENCE = "baseline/", "reference/"
+MASKED = "masked"  # [2, 4]: as `decided`, of the new and the earlier model, where other SKUs than the common ones may not win
 SKU_SCORES, FAMILY_SCORES, UNKNOWN_SCORE = "sku_scores", "family_scores", "unknown_score"
 DECIDED = "decided"  # [4], indices of LEVELS; -1: the earlier model's answer has no place in the new lists
 CONFIDENCES = "confidences"  # [3], of SKU, look and family
@@ -43,7 +45,20 @@ class PredictionFacts(Struct, frozen=True, kw_only=True):
     baseline: str = ""  # the folder of the earlier model; empty where there was none
     baseline_lacks: list[str] = []  # SKUs that only the new model knows: their baseline scores are 0
     candidate_lacks: list[str] = []  # SKUs that only the earlier model knows: their scores are left out
+    reference: str = ""  # the folder of the pinned model; empty where there is none, or where it is the baseline
+    added: dict[str, list[str]] = {}  # `baseline`, `reference` -> SKUs that only the new model answers
+    removed: dict[str, list[str]] = {}  # and those that only the earlier one answers
+    same_look: list[str] = []  # SKUs that share their look with another that may be answered
     seconds: float = 0.0
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What stands before the earlier models' answers, of those that there are."""
+        return tuple(prefix for prefix, folder in ((BASELINE, self.baseline), (REFERENCE, self.reference)) if folder)
+
+    def is_masked(self, prefix: str) -> bool:
+        """Tells whether the files have answers among common SKUs too: only where the catalogue changed."""
+        return any(of.get(prefix.rstrip("/")) for of in (self.added, self.removed))
 
 
 class Answers(NamedTuple):
@@ -62,7 +77,7 @@ class Chunk(NamedTuple):
     facts: dict[str, NDArray[Any]]  # feature -> [N]; texts as str, absent numbers as NaN, absent texts as ""
     label: Indices  # [N]
     truth: Indices  # [N, 4]
-    answers: dict[str, Answers]  # by signature; the earlier model's under `baseline/<signature>`
+    answers: dict[str, Answers]  # by signature; the earlier models' under `baseline/<signature>` and `reference/<signature>`
 
 
 def read_facts(folder: Path) -> PredictionFacts:
@@ -88,8 +103,7 @@ def file_path(folder: Path, role: str, number: int, total: int) -> Path:
 def read(folder: Path, role: str, *, rows: int = 1024) -> Iterator[Chunk]:
     """Yields the predictions of one role, at most `rows` at a time: with thousands of SKUs all of them do not fit in memory."""
     facts = read_facts(folder)
-    prefixes = ("", BASELINE) if facts.baseline else ("",)
-    signatures = [prefix + signature for prefix in prefixes for signature in SIGNATURES]
+    signatures = [prefix + signature for prefix in ("", *facts.prefixes) for signature in SIGNATURES]
     spec = _spec(signatures, len(facts.skus), len(facts.families))
     paths = sorted(tf.io.gfile.glob(file_pattern(folder, role)))
     parsed = tf.data.TFRecordDataset(paths).batch(rows).map(lambda serialized: tf.io.parse_example(serialized, spec)).prefetch(1)
@@ -97,8 +111,14 @@ def read(folder: Path, role: str, *, rows: int = 1024) -> Iterator[Chunk]:
         yield _chunk(batch, signatures)
 
 
-def encode(serialized: bytes, row: int, truth: Indices, answers: Mapping[str, Answers]) -> bytes:
-    """Returns an example of the pipeline as an example of predictions: without the image, with row `row` of truth and answers."""
+def encode(
+    serialized: bytes, row: int, truth: Indices, answers: Mapping[str, Answers], masked: Mapping[str, Indices] | None = None
+) -> bytes:
+    """Returns an example of the pipeline as an example of predictions: without the image, with row `row` of truth and answers.
+
+    Args:
+      masked: `<against>/<signature>` -> [N, 2, 4], what MASKED says; none where the catalogue is the same.
+    """
     example = tf.train.Example.FromString(serialized)
     feature = example.features.feature
     del feature[features.IMAGE.name]
@@ -113,6 +133,8 @@ def encode(serialized: bytes, row: int, truth: Indices, answers: Mapping[str, An
         _set_floats(feature[f"{signature}/{CONFIDENCES}"], answer.decisions.confidences[row])
         feature[f"{signature}/{DECIDED}"].int64_list.value.extend(answer.decisions.indices[row].tolist())
         feature[f"{signature}/{IN_TOP}"].int64_list.value.append(int(answer.in_top[row]))
+    for signature, decided in (masked or {}).items():
+        feature[f"{signature}/{MASKED}"].int64_list.value.extend(decided[row].ravel().tolist())
     return bytes(example.SerializeToString())
 
 

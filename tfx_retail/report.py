@@ -9,7 +9,7 @@ import msgspec
 
 from tfx_retail import inputs, versions
 from tfx_retail.config import Config
-from tfx_retail.runs import RunFacts, Workspace, find_run, list_runs
+from tfx_retail.runs import PAGE, RunFacts, Workspace, find_run, list_runs
 
 _SIGNATURES = ("serving_default", "predict_sized")
 _METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss")
@@ -55,7 +55,7 @@ def versions_table(config: Config) -> str:
 
 def _headline(facts: RunFacts) -> str:
     what = {
-        "blessed": f"blessed and pushed as version {facts.version}",
+        "blessed": f"{_blessed(facts)} pushed as version {facts.version}",
         "not blessed": "not blessed, nothing was pushed",
         "done": "done, as far as was asked for",
         "interrupted": "interrupted; the next run goes on from here",
@@ -65,6 +65,11 @@ def _headline(facts: RunFacts) -> str:
     failed = next((node for node in facts.nodes if node.state == "failed"), None)
     where = f" in {failed.node}: {failed.error}" if failed else ""
     return f"{what}{where}  ({facts.seconds:.0f} s)"
+
+
+def _blessed(facts: RunFacts) -> str:
+    by = facts.overridden
+    return f"refused by the verdict, blessed by {by.who} at {by.when} ({by.why}) and" if by else "blessed and"
 
 
 def _metrics(facts: RunFacts) -> Iterable[str]:
@@ -87,6 +92,9 @@ def _verdict(facts: RunFacts) -> Iterable[str]:
     verdict = _read(facts, "Verdict", "verdict", "verdict.json")
     for rule in verdict["rules"] if verdict else ():
         yield f"{rule['result'].replace('_', ' '):<10}{rule['text']}"
+    refused = [_slice_name(rule) for rule in verdict["rules"] if rule["result"] == "fail" and rule.get("slice")] if verdict else []
+    if refused:
+        yield f"worse in  {', '.join(refused)}"
     for note in verdict.get("notes", ()) if verdict else ():
         yield f"note      {note}"
 
@@ -97,9 +105,18 @@ def _warnings(facts: RunFacts) -> Iterable[str]:
         yield f"warning   {warning}"
 
 
+def _slice_name(rule: dict[str, Any]) -> str:
+    """Returns what the model lost in, against which version and how much."""
+    name = rule["slice"] if rule["feature"] == rule["slice"] else f"{rule['feature']} {rule['slice']}"
+    return f"{name.replace('_', ' ') if name == rule['feature'] else name} (-{rule['loss']:.3f} against version {rule['version']})"
+
+
 def _paths(config: Config, place: Workspace, facts: RunFacts) -> Iterable[str]:
     if facts.version is not None:
         yield f"version   {_short(inputs.model_dir(config) / str(facts.version))}"
+    page = place.run(facts.run_id) / PAGE
+    if page.is_file():
+        yield f"report    {_short(page)}"
     yield f"run       {_short(place.run(facts.run_id))}"
     yield f"log       {_short(place.run(facts.run_id) / 'run.log')}"
 
@@ -108,7 +125,10 @@ def _next_step(config: Config, facts: RunFacts) -> str:
     if facts.state == "blessed":
         return f"tfx-retail predict {_short(inputs.model_dir(config) / str(facts.version))} IMAGE"
     if facts.state == "not blessed":
-        return "read the rules that failed above; more data, more training, or other thresholds in verdict.rules"
+        return (
+            "read the rules that failed above; more data, more training, other thresholds in verdict, or, if you know better, "
+            f"tfx-retail bless CONFIG {facts.run_id} --because TEXT"
+        )
     if facts.state == "failed":
         return "mend the cause and run again: finished nodes are taken from the cache"
     return "run again; finished nodes are taken from the cache"

@@ -24,7 +24,7 @@ class _Plan(Struct, frozen=True):
 def collect(config: Config, *, keep: int, dry_run: bool) -> str:
     """Removes all but the newest `keep` runs and versions and what those stand on; returns what was, or would be, removed.
 
-    The served version, the one that it was compared with and the runs that made them stay whatever `keep` says.
+    The served version, the one that it was compared with, the pinned reference and the runs that made them stay whatever `keep` says.
     """
     place = inputs.workspace(config)
     with exclusive(place, lambda pid: click.echo(f"a run is under way (process {pid}); waiting for it to end")):
@@ -39,7 +39,7 @@ def collect(config: Config, *, keep: int, dry_run: bool) -> str:
 
 def _plan(config: Config, place: Workspace, keep: int) -> _Plan:
     runs, pushed = list_runs(place), versions.list_versions(inputs.model_dir(config))
-    kept_versions = _kept_versions(pushed, keep)
+    kept_versions = _kept_versions(pushed, keep, config.verdict.reference)
     makers = {version.manifest.run_id for version in kept_versions}
     kept = [run for index, run in enumerate(runs) if index >= len(runs) - keep or run.run_id in makers]
     kept_ids = {run.run_id for run in kept}
@@ -54,11 +54,11 @@ def _plan(config: Config, place: Workspace, keep: int) -> _Plan:
     return _Plan(old_runs, old_versions, folders, outputs)
 
 
-def _kept_versions(pushed: list[versions.Version], keep: int) -> list[versions.Version]:
+def _kept_versions(pushed: list[versions.Version], keep: int, reference: int | None) -> list[versions.Version]:
     by_number = sorted(pushed, key=lambda version: version.number)
     kept = by_number[-keep:]
     served = kept[-1:] and kept[-1]
-    needed = {served.manifest.baseline, served.manifest.rollback_of} if served else set()
+    needed = {reference} | ({served.manifest.baseline, served.manifest.rollback_of} if served else set())
     return [version for version in by_number if version in kept or version.number in needed]
 
 

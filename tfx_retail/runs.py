@@ -14,8 +14,18 @@ from msgspec import Struct
 
 from tfx_retail.errors import RunError
 
+PAGE = "report.html"  # of a run, in its folder
+
 NodeState = Literal["running", "ran", "cached", "skipped", "failed", "interrupted"]
 RunState = Literal["running", "blessed", "not blessed", "done", "failed", "interrupted"]
+
+
+class Override(Struct, frozen=True, kw_only=True):
+    """A person's decision to push what the verdict refused."""
+
+    who: str  # user of the operating system
+    when: str  # ISO 8601, UTC
+    why: str
 
 
 class NodeFacts(Struct, kw_only=True):
@@ -43,8 +53,10 @@ class RunFacts(Struct, kw_only=True):
     config_digest: str = ""
     data_digest: str = ""
     code_digest: str = ""
+    software: dict[str, str] = {}  # package -> version, of what the model was made with
     baseline: int | None = None
     schema_reviewed: bool = False
+    overridden: Override | None = None  # its model was pushed by `tfx-retail bless`
     nodes: list[NodeFacts] = []
 
     def node(self, name: str) -> NodeFacts | None:

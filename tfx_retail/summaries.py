@@ -36,7 +36,9 @@ def _predictions(facts: dict[str, Any]) -> str:
 
 
 def _verdict(facts: dict[str, Any]) -> str:
-    failed = [rule["text"] for rule in facts["rules"] if rule["result"] != "pass"]
+    failed = [
+        rule["text"] for rule in facts["rules"] if rule["result"] == "fail" or (rule["result"] == "too_few" and rule.get("kind") != "slice")
+    ]
     return "blessed" if facts["blessed"] else f"not blessed: {'; '.join(failed)}"
 
 

@@ -1,14 +1,19 @@
 """Whether a model may be pushed: each rule with what was measured, what was asked for and the result."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
 
+from tfx_retail import comparison
+from tfx_retail.comparison import Earlier, Interval, Measured, SliceResult
 from tfx_retail.config import Rule, VerdictConfig
+from tfx_retail.runs import Override
+from tfx_retail.slices import ALL, SIZE_PAIRS, TOP_FACINGS, Crops
 
-Result = Literal["pass", "fail", "too_few"]
+Result = Literal["pass", "fail", "too_few", "listed"]
+_NAMED = 5  # names in a note before it is cut
 
 
 class SignatureEvaluation(Struct, frozen=True, kw_only=True):
@@ -28,6 +33,7 @@ class SignatureEvaluation(Struct, frozen=True, kw_only=True):
 class RuleResult(Struct, frozen=True, kw_only=True):
     """One rule, what was found and what came of it. `value` None: not measured, or not a number."""
 
+    kind: Literal["absolute", "slice", "infra"] = "absolute"
     metric: str
     signature: str
     value: float | None
@@ -36,16 +42,31 @@ class RuleResult(Struct, frozen=True, kw_only=True):
     examples: int
     result: Result
     text: str
+    interval: Interval | None = None  # of the value, of a slice's loss; None where no exact one is known
+    groups: int | None = None  # scenes that the examples come from
+    # from here on for slices only
+    against: Literal["baseline", "reference"] | None = None
+    version: int | None = None  # of the model that `against` names
+    feature: str | None = None
+    slice: str | None = None
+    baseline_value: float | None = None  # of the model that `against` names
+    loss: float | None = None  # baseline_value - value
+    margin: float | None = None  # the largest loss that is allowed
+    smallest_loss: float | None = None  # that would have been refused; None: there are too few groups to refuse any
+    masked: Measured | None = None  # both models asked about common SKUs only; None where the catalogue is the same
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """`verdict.json`: blessed only where every rule passed."""
+    """`verdict.json`: blessed where every rule passed, slices with too few groups aside: they neither block nor pass."""
 
     blessed: bool
     rules: list[RuleResult]
+    slices: list[RuleResult] = []  # compared, and not gating
     notes: list[str] = []
     schema_reviewed: bool = False
     baseline: int | None = None  # the version that the model was compared with
+    reference: int | None = None  # the pinned one
+    overridden: Override | None = None  # in the copy beside a model that a person blessed after all
 
 
 class InfraResult(Struct, frozen=True, kw_only=True):
@@ -65,25 +86,47 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     baseline: int | None = None
 
 
-def judge(config: VerdictConfig, evaluation: dict[str, SignatureEvaluation], infra: InfraResult, circumstances: Circumstances) -> Verdict:
-    """Returns the verdict; a metric that is missing or not a number fails its rule, and too few examples bless nothing."""
-    rules = [_judge_rule(rule, evaluation.get(rule.signature), config.min_examples) for rule in config.rules]
-    rules.append(_judge_infra(infra))
+def judge(
+    config: VerdictConfig,
+    evaluation: dict[str, SignatureEvaluation],
+    infra: InfraResult,
+    circumstances: Circumstances,
+    *,
+    crops: Crops | None = None,
+    earlier: Mapping[str, Earlier] | None = None,
+) -> Verdict:
+    """Returns the verdict; a metric that is missing or not a number fails its rule, and too few examples bless nothing.
+
+    Args:
+      crops: what the intervals and the comparison are made from; without them there are none.
+      earlier: `baseline` and `reference`, as far as there are such models.
+    """
+    known = dict(earlier or {})
+    gating, listed = comparison.compare(crops, known, config) if crops else ([], [])
+    rules = [_judge_rule(rule, evaluation.get(rule.signature), config, crops) for rule in config.rules]
+    rules += [_judge_infra(infra), *_slice_rules(gating, known, config.margin)]
     return Verdict(
-        blessed=all(rule.result == "pass" for rule in rules),
+        blessed=not any(_blocks(rule) for rule in rules),
         rules=rules,
-        notes=list(_notes(evaluation, circumstances)),
+        slices=_slice_rules(listed, known, config.margin),
+        notes=[*_notes(evaluation, circumstances), *_comparison_notes(config, circumstances, known, gating)],
         schema_reviewed=circumstances.schema_reviewed,
         baseline=circumstances.baseline,
+        reference=config.reference,
     )
 
 
-def _judge_rule(rule: Rule, measured: SignatureEvaluation | None, min_examples: int) -> RuleResult:
+def _blocks(rule: RuleResult) -> bool:
+    return rule.result == "fail" or (rule.result == "too_few" and rule.kind != "slice")
+
+
+def _judge_rule(rule: Rule, measured: SignatureEvaluation | None, config: VerdictConfig, crops: Crops | None) -> RuleResult:
     value = measured.overall.get(rule.metric) if measured else None
     examples = measured.examples if measured else 0
     result: Result = "pass" if _holds(rule, value) else "fail"
-    if measured and examples < min_examples:
+    if measured and examples < config.min_examples:
         result = "too_few"
+    interval = comparison.interval(crops, rule.metric, rule.signature, config.alpha) if crops else None
     return RuleResult(
         metric=rule.metric,
         signature=rule.signature,
@@ -92,7 +135,9 @@ def _judge_rule(rule: Rule, measured: SignatureEvaluation | None, min_examples: 
         at_most=rule.at_most,
         examples=examples,
         result=result,
-        text=_words(rule, value, examples, min_examples),
+        text=_words(rule, value, examples, config.min_examples, interval),
+        interval=interval,
+        groups=comparison.groups(crops) if crops else None,
     )
 
 
@@ -104,16 +149,18 @@ def _holds(rule: Rule, value: float | None) -> bool:
     return rule.at_most is not None and value <= rule.at_most
 
 
-def _words(rule: Rule, value: float | None, examples: int, min_examples: int) -> str:
+def _words(rule: Rule, value: float | None, examples: int, min_examples: int, interval: Interval | None) -> str:
     found = "not measured" if value is None else "not a number" if math.isnan(value) else f"{value:.3f}"
     asked = f"at least {rule.at_least:g}" if rule.at_least is not None else f"at most {rule.at_most:g}"
     few = f", too few: at least {min_examples} are needed" if examples < min_examples else ""
-    return f"{rule.metric} of {rule.signature} is {found} (asked: {asked}; {examples:,} examples{few})"
+    between = f"; between {interval[0]:.3f} and {interval[1]:.3f}" if interval else ""
+    return f"{rule.metric} of {rule.signature} is {found} (asked: {asked}{between}; {examples:,} examples{few})"
 
 
 def _judge_infra(infra: InfraResult) -> RuleResult:
     text = "a fresh process gives the trainer's answers" if infra.passed else f"infra check: {infra.reason}"
     return RuleResult(
+        kind="infra",
         metric="infra_check",
         signature="all",
         value=float(infra.passed),
@@ -124,6 +171,54 @@ def _judge_infra(infra: InfraResult) -> RuleResult:
     )
 
 
+def _slice_rules(found: Sequence[SliceResult], earlier: Mapping[str, Earlier], margin: float) -> list[RuleResult]:
+    return [_slice_rule(result, earlier[result.key.against].version, margin) for result in found]
+
+
+def _slice_rule(found: SliceResult, version: int, margin: float) -> RuleResult:
+    key, plain = found.key, found.plain
+    return RuleResult(
+        kind="slice",
+        metric=key.metric,
+        signature=key.signature,
+        value=plain.value,
+        examples=found.examples,
+        result=found.result,
+        text=_slice_words(found, version, margin),
+        interval=plain.interval,
+        groups=found.groups,
+        against="reference" if key.against == "reference" else "baseline",
+        version=version,
+        feature=key.feature,
+        slice=key.value,
+        baseline_value=plain.baseline_value,
+        loss=plain.loss,
+        margin=margin,
+        smallest_loss=found.smallest_loss,
+        masked=found.masked,
+    )
+
+
+def _slice_words(found: SliceResult, version: int, margin: float) -> str:
+    plain = found.plain
+    head = f"{found.key.metric} of {found.key.signature}, {_name(found)}"
+    if plain.value is None or plain.baseline_value is None or plain.loss is None:
+        return f"{head}: no example to compare with version {version} on"
+    masked = f", {found.masked.loss:.3f} among common SKUs" if found.masked and found.masked.loss is not None else ""
+    seen = "no loss" if found.smallest_loss is None else f"no loss under {found.smallest_loss:.3f}"
+    return (
+        f"{head}: {plain.value:.3f}, with version {version} {plain.baseline_value:.3f}; loss {plain.loss:.3f}{masked}, between "
+        f"{plain.interval[0]:.3f} and {plain.interval[1]:.3f} (allowed: {margin:g}; {found.groups:,} groups, {found.examples:,} examples; "
+        f"{seen} could have been seen)"
+    )
+
+
+def _name(found: SliceResult) -> str:
+    feature, value = found.key.feature, found.key.value
+    special = {ALL: "all crops", SIZE_PAIRS: "SKUs that only size tells apart", TOP_FACINGS: f"the {value} SKUs with most crops"}
+    return special.get(feature, f"{feature} {value}")
+
+
 def _notes(evaluation: dict[str, SignatureEvaluation], circumstances: Circumstances) -> Iterator[str]:
     if not circumstances.schema_reviewed:
         yield "schema not reviewed: read the draft and accept it with `tfx-retail schema CONFIG --accept`"
@@ -131,5 +226,30 @@ def _notes(evaluation: dict[str, SignatureEvaluation], circumstances: Circumstan
         yield f"{circumstances.anomalies} anomalies of the data were let through (data.on_anomalies: warn)"
     absent = sorted({sku for measured in evaluation.values() for sku in measured.absent})
     if absent:
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        yield f"{len(absent)} SKUs have no example in eval, nothing is known of them: {', '.join(absent[:5])}{more}"
+        yield f"{len(absent)} SKUs have no example in eval, nothing is known of them: {_names(absent)}"
+
+
+def _comparison_notes(
+    config: VerdictConfig, circumstances: Circumstances, earlier: Mapping[str, Earlier], gating: Sequence[SliceResult]
+) -> Iterator[str]:
+    if circumstances.baseline is None:
+        yield "no earlier version to compare with: absolute rules only"
+    elif config.reference == circumstances.baseline:
+        yield f"the last blessed version is the pinned one too (verdict.reference: {config.reference})"
+    for facts in earlier.values():
+        if facts.added:
+            yield f"{_skus(facts.added)} new since version {facts.version}, left out of the comparison: {_names(facts.added)}"
+        if facts.removed:
+            yield f"{_skus(facts.removed)} answered by version {facts.version} and no longer: {_names(facts.removed)}"
+    few = [f"{_name(result)} against version {earlier[result.key.against].version}" for result in gating if result.result == "too_few"]
+    if few:
+        yield f"too few groups to judge {len(few)} of {len(gating)} gating slices, which neither blocks nor passes: {_names(few)}"
+
+
+def _skus(names: Sequence[str]) -> str:
+    return f"{len(names)} SKU is" if len(names) == 1 else f"{len(names)} SKUs are"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

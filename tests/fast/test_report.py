@@ -114,3 +114,15 @@ def test_a_report_of_a_run_holds_its_digests(config: Config, blessed: RunFacts) 
 def test_empty_lists_say_so(config: Config) -> None:
     assert report.runs_table(config) == "no run yet in out/shop"
     assert report.versions_table(config) == "no version yet in models/shop"
+
+
+def test_a_refused_run_names_the_slices_that_got_worse(config: Config, blessed: RunFacts, tmp_path: Path) -> None:
+    def lost(feature: str, value: str, loss: float, result: str) -> dict[str, object]:
+        return {"result": result, "text": "t", "feature": feature, "slice": value, "loss": loss, "version": 2}
+
+    rules = [lost("family", "可乐", 0.25, "fail"), lost("size_pairs", "size_pairs", 0.1, "fail"), lost("all", "all", 0.01, "pass")]
+    (tmp_path / "verdict" / "verdict.json").write_bytes(msgspec.json.encode({"blessed": False, "rules": rules}))
+    blessed.state, blessed.version = "not blessed", None
+    lines = report.ending(config, blessed).splitlines()
+    assert "worse in  family 可乐 (-0.250 against version 2), size pairs (-0.100 against version 2)" in lines
+    assert lines[-1].endswith("tfx-retail bless CONFIG r1 --because TEXT")

@@ -102,6 +102,15 @@ def test_the_served_version_its_baseline_and_their_runs_stay(config: Config, pla
     assert [run.run_id for run in list_runs(place)] == ["r1", "r3", "r4"]
 
 
+def test_the_pinned_reference_stays(config: Config, place: Workspace, tmp_path: Path) -> None:
+    for run_id in ("r1", "r2", "r3"):
+        add_run(place, run_id)
+        push(config, tmp_path, run_id)
+    pinned = msgspec.structs.replace(config, verdict=msgspec.structs.replace(config.verdict, reference=1))
+    retention.collect(pinned, keep=1, dry_run=False)
+    assert [version.number for version in versions.list_versions(inputs.model_dir(config))] == [1, 3]
+
+
 def test_rows_of_removed_runs_go_and_those_behind_a_kept_output_stay(config: Config, place: Workspace) -> None:
     kept, gone = place.nodes / "Trainer" / "model" / "1", place.nodes / "Trainer" / "model" / "2"
     add_run(place, "r1", kept, gone)

@@ -2,10 +2,13 @@
 
 import math
 
+import msgspec
 import pytest
 
-from tfx_retail.config import Rule, VerdictConfig
-from tfx_retail.verdict import Circumstances, InfraResult, SignatureEvaluation, judge
+from tests.fast.scene_crops import crops, scenes
+from tfx_retail.comparison import Earlier
+from tfx_retail.config import Gate, Rule, VerdictConfig
+from tfx_retail.verdict import Circumstances, InfraResult, SignatureEvaluation, Verdict, judge
 
 SOUND = InfraResult(passed=True)
 PLAIN = Circumstances(schema_reviewed=True)
@@ -32,7 +35,7 @@ def test_a_model_that_reaches_every_rule_is_blessed() -> None:
         ("infra_check", 1.0, "pass"),
     ]
     assert verdict.rules[0].text == "sku_accuracy of serving_default is 0.850 (asked: at least 0.8; 100 examples)"
-    assert verdict.notes == []
+    assert verdict.notes == ["no earlier version to compare with: absolute rules only"]
 
 
 @pytest.mark.parametrize(
@@ -105,3 +108,66 @@ def test_the_verdict_notes_what_its_rules_do_not_say() -> None:
         "2 anomalies of the data were let through (data.on_anomalies: warn)",
         "2 SKUs have no example in eval, nothing is known of them: milk, 可乐",
     ]
+
+
+COMPARED = Circumstances(schema_reviewed=True, baseline=3)
+
+
+def test_a_model_that_got_worse_in_one_family_is_refused_with_that_family_named() -> None:
+    shown = [crop for name in ("chips", "soda", "water") for crop in scenes(80, name, new=name != "soda", old=True)]
+    asked = VerdictConfig(rules=(ACCURATE,), gating=(Gate(feature="family"),))
+    verdict = judge(asked, measured(sku_accuracy=0.9), SOUND, COMPARED, crops=crops(shown), earlier={"baseline": Earlier(version=3)})
+    assert not verdict.blessed
+    (refused,) = (rule for rule in verdict.rules if rule.result == "fail")
+    assert (refused.kind, refused.against, refused.version, refused.feature, refused.slice) == ("slice", "baseline", 3, "family", "soda")
+    assert (refused.value, refused.baseline_value, refused.loss, refused.margin, refused.groups) == (0.0, 1.0, 1.0, 0.05, 80)
+    assert refused.text.startswith("sku_accuracy of serving_default, family soda: 0.000, with version 3 1.000; loss 1.000, between 0.8")
+    assert "(allowed: 0.05; 80 groups, 80 examples; no loss under 0.114 could have been seen)" in refused.text
+    assert {rule.slice for rule in verdict.slices if rule.feature == "sku"} == {"chips", "soda", "water"}
+
+
+def test_too_few_groups_neither_block_nor_pass_unseen() -> None:
+    asked = VerdictConfig(rules=(ACCURATE,), gating=(Gate(feature="family"),))
+    few = crops(scenes(5, "soda", new=True, old=True))
+    verdict = judge(asked, measured(sku_accuracy=0.9), SOUND, COMPARED, crops=few, earlier={"baseline": Earlier(version=3)})
+    assert verdict.blessed
+    assert verdict.rules[-1].result == "too_few"
+    assert verdict.notes == ["too few groups to judge 1 of 1 gating slices, which neither blocks nor passes: family soda against version 3"]
+
+
+def test_a_rule_has_bounds_over_scenes() -> None:
+    found = crops(scenes(100, "soda", new=True, old=True))
+    (rule, _) = judge(rules(ACCURATE), measured(sku_accuracy=1.0), SOUND, PLAIN, crops=found).rules
+    assert rule.interval is not None
+    assert 0.95 < rule.interval[0] < rule.interval[1] == 1.0
+    assert rule.groups == 100
+    assert f"between {rule.interval[0]:.3f} and 1.000" in rule.text
+
+
+def test_the_verdict_says_what_changed_in_the_catalogue() -> None:
+    earlier = {"baseline": Earlier(version=3, added=["tea"], removed=["milk", "juice"])}
+    verdict = judge(rules(ACCURATE), measured(sku_accuracy=0.9), SOUND, COMPARED, crops=crops([]), earlier=earlier)
+    assert verdict.notes[:2] == [
+        "1 SKU is new since version 3, left out of the comparison: tea",
+        "2 SKUs are answered by version 3 and no longer: milk, juice",
+    ]
+
+
+def test_a_reference_that_is_the_last_blessed_version_is_said_to_be() -> None:
+    asked = VerdictConfig(rules=(ACCURATE,), reference=3)
+    verdict = judge(asked, measured(sku_accuracy=0.9), SOUND, COMPARED, crops=crops([]), earlier={"baseline": Earlier(version=3)})
+    assert verdict.reference == 3
+    assert verdict.notes[0] == "the last blessed version is the pinned one too (verdict.reference: 3)"
+
+
+def test_a_slice_without_any_example_says_so() -> None:
+    asked = VerdictConfig(rules=(ACCURATE,), gating=(Gate(feature="family", value="tea"),))
+    found = crops(scenes(9, "soda", new=True, old=True))
+    verdict = judge(asked, measured(sku_accuracy=0.9), SOUND, COMPARED, crops=found, earlier={"baseline": Earlier(version=3)})
+    assert verdict.rules[-1].text == "sku_accuracy of serving_default, family tea: no example to compare with version 3 on"
+
+
+def test_a_verdict_can_be_read_again() -> None:
+    found = crops(scenes(9, "soda", new=True, old=True))
+    verdict = judge(rules(ACCURATE), measured(sku_accuracy=0.9), SOUND, COMPARED, crops=found, earlier={"baseline": Earlier(version=3)})
+    assert msgspec.json.decode(msgspec.json.encode(verdict), type=Verdict) == verdict

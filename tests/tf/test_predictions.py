@@ -11,7 +11,7 @@ from tfx.types.standard_artifacts import Examples, Model
 
 from tests.tf import retail_set
 from tests.tf.retail_set import RetailSet
-from tfx_retail import answers, catalog, evaluation, features, labels, model, predictions, serving
+from tfx_retail import answers, catalog, evaluation, features, labels, model, outcomes, predictions, serving
 from tfx_retail.answers import Hierarchy, Thresholds
 from tfx_retail.components import artifacts
 from tfx_retail.components.predictions import SkuPredictions, predict, translated
@@ -238,6 +238,35 @@ def test_answers_are_translated_by_name() -> None:
     np.testing.assert_array_equal(found.family_scores, floats((0.2, 0.5), (0.1, 0.1)))
     assert found.decisions.indices.tolist() == [[1, 1, 1, 0], [-1, -1, -1, 0]]  # juice has no place in the new lists
     assert found.in_top.tolist() == [True, False]
+
+
+def test_both_models_are_asked_among_common_skus_where_the_catalogue_changed(answered: Path, photos: Path, earlier: Path) -> None:
+    facts = predictions.read_facts(answered)
+    assert (facts.added, facts.removed) == ({"baseline": ["lime", "still"]}, {"baseline": ["juice"]})
+    assert facts.same_look == ["water", "still"]
+    crops = outcomes.read(answered)
+    new, old = crops.masked["baseline/serving_default"]
+    assert new.shape == old.shape == (12, 4)
+    scores = serving.predict(serving.load(earlier), [image_of(item) for item in in_order(photos / "Split-eval")], signature="predict_all")
+    water, _, cola = scores["sku_scores"].T  # the earlier model's order; juice may not win
+    chosen = np.where(water > cola, "water", "cola")
+    skus = np.array(crops.columns["sku"].values)[crops.columns["sku"].codes]
+    assert old[:, 0].tolist() == (chosen == skus).tolist()
+
+
+def test_a_pinned_model_answers_beside_the_last_blessed_one(photos: Path, trained: Path, earlier: Path, tmp_path: Path) -> None:
+    facts = predict(photos, trained / "model", trained / "model", tmp_path, reference=earlier)
+    assert (facts.prefixes, facts.is_masked("baseline/"), facts.is_masked("reference/")) == (("baseline/", "reference/"), False, True)
+    chunk = all_of(tmp_path, "eval")
+    plain, baseline = chunk.answers["serving_default"], chunk.answers["baseline/serving_default"]
+    np.testing.assert_array_equal(plain.sku_scores, baseline.sku_scores)
+    assert (chunk.answers["reference/serving_default"].sku_scores[:, [1, 2, 4, 5]] == 0).all()
+
+
+def test_among_some_skus_a_family_is_worth_what_they_are() -> None:
+    lists = products(("a", "a", "f", "c"), ("b", "b", "g", "c"), ("d", "d", "g", "c"))
+    scores = floats((0.3, 0.1, 0.6), (0.05, 0.9, 0.05))  # without d, family g is worth 0.1, and a wins
+    assert evaluation.decide_among(scores, np.array([True, True, False]), lists).indices[:, 0].tolist() == [0, 1]
 
 
 def test_reading_is_bounded_by_the_rows_that_are_asked_for(answered: Path) -> None:

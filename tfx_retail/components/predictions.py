@@ -1,4 +1,4 @@
-"""The Predictions node: what the new model and the last blessed one say of every crop that calibrates or judges."""
+"""The Predictions node: what the new model, the last blessed one and the pinned one say of every crop that calibrates or judges."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ from tfx_retail.evaluation import SIGNATURES, Decisions, Indices
 from tfx_retail.predictions import (
     BASELINE,
     FAMILY_SCORES,
+    REFERENCE,
     SKU_SCORES,
     UNKNOWN_SCORE,
     Answers,
@@ -49,17 +50,20 @@ def SkuPredictions(  # noqa: N802  # TFX names a component after its function
     predictions: OutputArtifact[artifacts.Predictions],
     baseline: Parameter[str],
     code: Parameter[str],
+    reference: Parameter[str] = "",
 ) -> None:
-    """Writes the answers of `model` and of the version in the folder `baseline`, if one is given, to the crops of ROLES."""
+    """Writes the answers of `model` and of the versions in the folders `baseline` and `reference`, if given, to the crops of ROLES."""
     del code  # read by the cache alone
     candidate = Path(path_utils.serving_model_path(model.uri))
-    predict(Path(examples.uri), candidate, Path(baseline) if baseline else None, Path(predictions.uri))
+    earlier, pinned = (Path(folder) if folder else None for folder in (baseline, reference))
+    predict(Path(examples.uri), candidate, earlier, Path(predictions.uri), reference=pinned)
 
 
-def predict(examples: Path, candidate: Path, baseline: Path | None, folder: Path) -> PredictionFacts:
+def predict(examples: Path, candidate: Path, baseline: Path | None, folder: Path, *, reference: Path | None = None) -> PredictionFacts:
     """Writes the prediction files of all ROLES, holding two batches in memory at a time, and returns what they hold."""
     begun = time.monotonic()
-    predictors = {"": load(candidate)} | ({BASELINE: load(baseline)} if baseline else {})
+    paths = {"": candidate, BASELINE: baseline, REFERENCE: reference}
+    predictors = {prefix: load(path) for prefix, path in paths.items() if path}
     written = {role: _write_role(examples / f"Split-{role}", predictors, folder, role) for role in ROLES}
     lists = predictors[""].lists
     earlier = predictors[BASELINE].lists.skus if baseline else lists.skus
@@ -75,6 +79,10 @@ def predict(examples: Path, candidate: Path, baseline: Path | None, folder: Path
         baseline=str(baseline or ""),
         baseline_lacks=[sku for sku in lists.skus if sku not in set(earlier)],
         candidate_lacks=[sku for sku in earlier if sku not in set(lists.skus)],
+        reference=str(reference or ""),
+        added={prefix.rstrip("/"): _only(lists, predictors[prefix].lists) for prefix in predictors if prefix},
+        removed={prefix.rstrip("/"): _only(predictors[prefix].lists, lists) for prefix in predictors if prefix},
+        same_look=_same_look(lists),
         seconds=round(time.monotonic() - begun, 3),
     )
     write_facts(folder, facts)
@@ -160,9 +168,9 @@ def _encoded(batch: dict[str, Any], predictors: Mapping[str, Predictor], file: P
         for signature in SIGNATURES:
             own = _answers(batch["scores"][name][signature], predictor.lists, _labels(skus, predictor.lists))
             answers[name + signature] = own if predictor.lists is lists else translated(own, predictor.lists, lists)
-    truth = evaluation.truth(label, lists)
+    truth, masked = evaluation.truth(label, lists), _masked(batch["scores"], predictors)
     for row, serialized in enumerate(batch["serialized"]):
-        yield encode(serialized, row, truth, answers)
+        yield encode(serialized, row, truth, answers, masked)
 
 
 def _labels(skus: list[str], lists: Hierarchy) -> Indices:
@@ -177,15 +185,51 @@ def _answers(scores: Mapping[str, NDArray[Any]], lists: Hierarchy, label: Indice
     return Answers(sku_scores, scores[FAMILY_SCORES], scores[UNKNOWN_SCORE], decisions, hits)
 
 
+def _masked(scores: Mapping[str, Mapping[str, Any]], predictors: Mapping[str, Predictor]) -> dict[str, Indices]:
+    """Returns `<against>/<signature>` -> [N, 2, 4] for those earlier models that do not answer the same SKUs."""
+    new = predictors[""].lists
+    found = {}
+    for prefix, predictor in predictors.items():
+        common = _answered(new) & _answered(predictor.lists)
+        if common == _answered(new) | _answered(predictor.lists):
+            continue
+        for signature in SIGNATURES:
+            mine, theirs = (
+                evaluation.decide_among(scores[name][signature][SKU_SCORES], np.array([sku in common for sku in lists.skus]), lists).indices
+                for name, lists in (("", new), (prefix, predictor.lists))
+            )
+            found[prefix + signature] = np.stack([mine, _renamed(theirs, predictor.lists, new)], axis=1)
+    return found
+
+
+def _answered(lists: Hierarchy) -> set[str]:
+    return {sku for sku, active in zip(lists.skus, lists.active, strict=True) if active}
+
+
+def _only(lists: Hierarchy, others: Hierarchy) -> list[str]:
+    """Returns the SKUs that the one answers and the other does not, in label order."""
+    answered = _answered(lists) - _answered(others)
+    return [sku for sku in lists.skus if sku in answered]
+
+
+def _same_look(lists: Hierarchy) -> list[str]:
+    looks = np.bincount(lists.look_of_sku[lists.active], minlength=len(lists.looks))
+    return [sku for sku, look, active in zip(lists.skus, lists.look_of_sku, lists.active, strict=True) if active and looks[look] > 1]
+
+
 def translated(given: Answers, own: Hierarchy, lists: Hierarchy) -> Answers:
     """Returns one model's answers in the label lists of another; what was decided and what was right stay as they were."""
-    places = [_places(a, b) for a, b in zip(own[:4], lists[:4], strict=True)]  # skus, looks, families, categories
-    indices = np.stack([place[given.decisions.indices[:, level]] for level, place in enumerate(places)], axis=1)
     return given._replace(
-        sku_scores=_reordered(given.sku_scores, places[0], len(lists.skus)),
-        family_scores=_reordered(given.family_scores, places[2], len(lists.families)),
-        decisions=Decisions(indices, given.decisions.confidences),
+        sku_scores=_reordered(given.sku_scores, _places(own.skus, lists.skus), len(lists.skus)),
+        family_scores=_reordered(given.family_scores, _places(own.families, lists.families), len(lists.families)),
+        decisions=Decisions(_renamed(given.decisions.indices, own, lists), given.decisions.confidences),
     )
+
+
+def _renamed(indices: Indices, own: Hierarchy, lists: Hierarchy) -> Indices:
+    """Returns [N, 4] indices of LEVELS of one model's lists as those of another's; -1 for what that one lacks."""
+    places = [_places(a, b) for a, b in zip(own[:4], lists[:4], strict=True)]  # skus, looks, families, categories
+    return np.stack([place[indices[:, level]] for level, place in enumerate(places)], axis=1)
 
 
 def _places(names: Any, order: Any) -> Indices:

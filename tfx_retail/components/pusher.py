@@ -1,6 +1,5 @@
 """The Pusher node: a blessed model becomes the next version in the serving folder; one that is not leaves no trace there."""
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,10 +15,8 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.types.standard_artifacts import Model, ModelBlessing, ModelEvaluation, PushedModel
 from tfx.utils import path_utils
 
-from tfx_retail import versions
+from tfx_retail import pushing
 from tfx_retail.components import artifacts
-from tfx_retail.verdict import SignatureEvaluation, Verdict
-from tfx_retail.versions import EXTRA, Manifest
 
 # properties of PushedModel, as TFX's own Pusher names them
 _PUSHED, _DESTINATION, _VERSION = "pushed", "pushed_destination", "pushed_version"
@@ -28,10 +25,7 @@ _PUSHED, _DESTINATION, _VERSION = "pushed", "pushed_destination", "pushed_versio
 class RetailPusherSpec(ComponentSpec):
     """What goes in and out."""
 
-    PARAMETERS: ClassVar[dict[str, Any]] = {
-        name: ExecutionParameter(type=str)
-        for name in ("model_dir", "name", "config", "config_digest", "data_digest", "code_digest", "code")
-    }
+    PARAMETERS: ClassVar[dict[str, Any]] = {name: ExecutionParameter(type=str) for name in ("model_dir", *pushing.SETTINGS, "code")}
     INPUTS: ClassVar[dict[str, Any]] = {
         "model": ChannelParameter(type=Model),
         "blessing": ChannelParameter(type=ModelBlessing),
@@ -87,26 +81,11 @@ class RetailPusher(BaseComponent):
 
 def _push(inputs: dict[str, Any], model_dir: Path, settings: dict[str, Any], run_id: str) -> int:
     files = {
-        f"{EXTRA}/verdict.json": Path(inputs["verdict"].uri) / "verdict.json",
-        f"{EXTRA}/evaluation.json": Path(inputs["evaluation"].uri) / "evaluation.json",
-        f"{EXTRA}/model_card.md": Path(inputs["card"].uri) / "model_card.md",
+        "verdict.json": Path(inputs["verdict"].uri) / "verdict.json",
+        "evaluation.json": Path(inputs["evaluation"].uri) / "evaluation.json",
+        "model_card.md": Path(inputs["card"].uri) / "model_card.md",
     }
-    verdict = msgspec.json.decode(files[f"{EXTRA}/verdict.json"].read_bytes(), type=Verdict)
-    measured = msgspec.json.decode(files[f"{EXTRA}/evaluation.json"].read_bytes(), type=dict[str, SignatureEvaluation])
-    manifest = Manifest(
-        name=settings["name"],
-        run_id=run_id,
-        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        config=msgspec.json.decode(settings["config"]),
-        config_digest=settings["config_digest"],
-        data_digest=settings["data_digest"],
-        code_digest=settings["code_digest"],
-        metrics={name: signature.overall for name, signature in measured.items()},
-        verdict=msgspec.to_builtins(verdict),
-        schema_reviewed=verdict.schema_reviewed,
-        baseline=verdict.baseline,
-    )
-    return versions.push(Path(path_utils.serving_model_path(inputs["model"].uri)), model_dir, manifest, files)
+    return pushing.push(Path(path_utils.serving_model_path(inputs["model"].uri)), model_dir, files, settings, run_id)
 
 
 def _record(pushed: Any, number: int | None, destination: str, reason: str) -> None:

@@ -9,6 +9,7 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Model, ModelBlessing, ModelEvaluation
 
+from tfx_retail import outcomes
 from tfx_retail.components import artifacts
 from tfx_retail.config import VerdictConfig
 from tfx_retail.predictions import read_facts
@@ -29,7 +30,8 @@ def SkuVerdict(  # noqa: N802, PLR0913, PLR0917  # TFX names a component after i
 ) -> None:
     """Writes `verdict.json` and the blessing; `rules` is the `verdict` section of the configuration as JSON."""
     del code  # read by the cache alone
-    baseline = read_facts(Path(predictions.uri)).baseline
+    answered = read_facts(Path(predictions.uri))
+    baseline = answered.baseline
     data = _read(data_check, "data_check.json", dict[str, Any])
     result = judge(
         msgspec.json.decode(rules, type=VerdictConfig),
@@ -38,6 +40,8 @@ def SkuVerdict(  # noqa: N802, PLR0913, PLR0917  # TFX names a component after i
         Circumstances(
             schema_reviewed=data["reviewed"], anomalies=len(data["anomalies"]), baseline=int(Path(baseline).name) if baseline else None
         ),
+        crops=outcomes.read(Path(predictions.uri)),
+        earlier=outcomes.earlier(answered),
     )
     _write(Path(verdict.uri) / "verdict.json", msgspec.json.format(msgspec.json.encode(result), indent=1))
     _bless(blessing, result, model, baseline)

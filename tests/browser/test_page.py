@@ -1,0 +1,152 @@
+"""The page as a reader has it: in Chromium, without a network."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fast.page_run import CROPS, RUN, SKUS, whole_run
+from tfx_retail.page import overview
+from tfx_retail.page.write import write_page
+
+SECTIONS = ("Verdict", "Numbers", "Confusion", "Doubt", "Size", "Data", "Training", "Worst mistakes", "Lineage", "Model card")
+WIDTHS = (1440, 820, 360)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config, facts = whole_run(tmp_path_factory.mktemp("run"), CROPS * 8)
+    overview.write_comparison(config, (RUN, RUN))
+    overview.write_index(config)
+    return write_page(config, facts)
+
+
+class Opened:
+    """A page and what it said and asked for."""
+
+    def __init__(self, page: Any, file: Path) -> None:
+        self.page, self.said, self.requests = page, [], []  # type: ignore[var-annotated]
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.goto(file.as_uri())
+
+
+@pytest.fixture
+def opened(browser: Any, file: Path) -> Iterator[Opened]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield Opened(context.new_page(), file)
+    context.close()
+
+
+def texts(page: Any, selector: str) -> list[str]:
+    return [str(text).strip() for text in page.locator(selector).all_inner_texts()]
+
+
+def test_every_section_is_named_in_the_contents_and_there(opened: Opened) -> None:
+    assert texts(opened.page, ".contents a") == list(SECTIONS)
+    for link in opened.page.locator(".contents a").all():
+        assert opened.page.locator(f"section{link.get_attribute('href')}").is_visible()
+
+
+def test_it_asks_for_nothing_and_says_nothing(opened: Opened, file: Path) -> None:
+    opened.page.mouse.wheel(0, 20_000)
+    opened.page.wait_for_load_state("networkidle")
+    assert [url for url in opened.requests if not url.startswith("data:")] == [file.as_uri()]
+    assert opened.said == []
+
+
+def test_a_script_as_a_name_is_text_and_does_not_run(opened: Opened) -> None:
+    dialogs: list[str] = []
+    opened.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    opened.page.locator("#table-slices input").fill("<script>")
+    assert SKUS[2] in texts(opened.page, "#table-slices tbody td:nth-child(2)")
+    assert dialogs == []
+
+
+def test_a_table_is_sorted_by_its_heads_up_and_down(opened: Opened) -> None:
+    head = opened.page.locator("#table-balance thead th").nth(0)
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert texts(opened.page, "#table-balance tbody td:first-child") == [SKUS[0], SKUS[1], SKUS[2], SKUS[3]]
+    head.locator("button").click()
+    assert texts(opened.page, "#table-balance tbody td:first-child") == [SKUS[3], SKUS[2], SKUS[1], SKUS[0]]
+
+
+def test_numbers_are_sorted_as_numbers(opened: Opened) -> None:
+    opened.page.locator("#table-slices thead button", has_text="crops").click()
+    counts = [int(text) for text in texts(opened.page, "#table-slices tbody td:nth-child(3)")]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_search_and_filter_narrow_a_table(opened: Opened) -> None:
+    opened.page.locator("#table-slices select").select_option("store")
+    assert sorted(texts(opened.page, "#table-slices tbody td:nth-child(2)")) == ["north", "south"]
+    opened.page.locator("#table-slices input").fill("SOUTH")
+    assert texts(opened.page, "#table-slices tbody td:nth-child(2)") == ["south"]
+    opened.page.locator("#table-slices input").fill("no such thing")
+    assert texts(opened.page, "#table-slices tbody td") == ["No row matches."]
+
+
+def test_the_gallery_is_filtered_by_sku(opened: Opened) -> None:
+    shown = opened.page.locator("[data-gallery] .shot:visible")
+    assert shown.count() == 12
+    opened.page.locator("[data-gallery] input").fill("TEA")
+    assert shown.count() == 6
+    assert opened.page.locator("[data-gallery] output").inner_text() == "6 of 12"
+
+
+def test_tabs_are_moved_through_with_the_arrows(opened: Opened) -> None:
+    opened.page.locator("#matrix-tab-1").focus()
+    opened.page.keyboard.press("ArrowRight")
+    assert opened.page.locator("#matrix-tab-2").get_attribute("aria-selected") == "true"
+    assert opened.page.locator("#matrix-2").is_visible()
+    assert not opened.page.locator("#matrix-1").is_visible()
+
+
+def test_every_control_has_a_name_and_every_picture_words(opened: Opened) -> None:
+    nameless = opened.page.evaluate(
+        """() => [...document.querySelectorAll('button, input, select, img, svg[role=img]')].filter((node) => !(
+            node.textContent.trim() || node.alt || node.getAttribute('aria-label') || node.closest('label') || node.hidden)).length"""
+    )
+    assert nameless == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_against_what_lies_behind_it(browser: Any, file: Path, scheme: str) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(file.as_uri())
+    names = ("--ink", "--soft", "--blue", "--orange", "--card", "--paper", "--sunk")
+    colors = page.evaluate("(names) => names.map((name) => getComputedStyle(document.documentElement).getPropertyValue(name))", list(names))
+    page.close()
+    luminance = {name: _luminance(color.strip()) for name, color in zip(names, colors, strict=True)}
+    for ink in names[:4]:
+        for ground in names[4:]:
+            low, high = sorted((luminance[ink], luminance[ground]))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, f"{ink} on {ground}"  # Source: WCAG 2.1, 1.4.3
+
+
+def _luminance(color: str) -> float:
+    """Source: https://www.w3.org/TR/WCAG21/#dfn-relative-luminance."""
+    parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_never_scrolls_sideways(browser: Any, file: Path, width: int, tmp_path: Path) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    for name in (file, file.parent.parent / "compare.html", file.parent.parent / "index.html"):
+        page.goto(name.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=tmp_path / f"{name.stem}-{width}.png", full_page=True)
+    page.close()
+
+
+def test_the_page_has_its_numbers_without_a_script(browser: Any, file: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert "all crops of eval" in texts(page, "#table-slices tbody td:nth-child(2)")
+    context.close()

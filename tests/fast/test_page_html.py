@@ -1,0 +1,194 @@
+"""The page as a file: nothing from outside, nothing injected, and a page whatever the run left behind."""
+
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tests.fast.page_run import RUN, Crop, settings, whole_run
+from tfx_retail import local_run, report
+from tfx_retail.errors import RunError
+from tfx_retail.inputs import workspace
+from tfx_retail.page import overview, pictures
+from tfx_retail.page.confusion import Matrix
+from tfx_retail.page.markdown import html
+from tfx_retail.page.write import write_page
+from tfx_retail.runs import PAGE, NodeFacts, Override, RunFacts
+
+SECTIONS = ("verdict", "numbers", "confusion", "doubt", "size", "data", "training", "mistakes", "lineage", "card")
+
+
+class Outline(HTMLParser):
+    """Ids, tags and addresses of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            self.ids += [value or ""] if name == "id" else []
+            self.addresses += [value or ""] if name in ("src", "href") else []
+            self.handlers += [name] if name.startswith("on") else []
+
+
+def page_of(config: object, facts: RunFacts) -> str:
+    return write_page(config, facts).read_text("utf-8")  # type: ignore[arg-type]
+
+
+def test_every_section_is_there_once_and_ids_are_unique(tmp_path: Path) -> None:
+    outline = Outline(page_of(*whole_run(tmp_path)))
+    assert [name for name in outline.ids if name in SECTIONS] == list(SECTIONS)
+    assert len(outline.ids) == len(set(outline.ids))
+
+
+def test_nothing_comes_from_outside_and_a_policy_says_so(tmp_path: Path) -> None:
+    text = page_of(*whole_run(tmp_path))
+    assert all(address.startswith(("data:", "#")) for address in Outline(text).addresses)
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+
+
+def test_a_script_as_a_name_stays_text(tmp_path: Path) -> None:
+    text = page_of(*whole_run(tmp_path))
+    outline = Outline(text)
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "\\u003cscript\\u003ealert(1)" in text  # in the data of the tables
+    assert outline.handlers == []
+    assert "<img src=x" not in text
+
+
+def test_the_verdict_and_the_slice_that_lost_are_told(tmp_path: Path) -> None:
+    text = page_of(*whole_run(tmp_path))
+    assert "Not blessed" in text
+    assert "Cola lost 12 points" in text
+    assert "−12.0 points" in text
+    assert "against baseline 1" in text
+    assert "may lose 5.0" in text
+    assert "4.0 to 20.0" in text  # in the table of what was compared
+    assert "<code>tfx-retail schema</code>" in text
+
+
+def test_a_blessing_by_hand_says_who_and_why(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    facts.overridden = Override(who="<b>Ana</b>", when="2026-01-02", why="a new shelf")
+    text = page_of(config, facts)
+    assert "Blessed by hand" in text
+    assert "&lt;b&gt;Ana&lt;/b&gt; on 2026-01-02: a new shelf" in text
+
+
+def test_a_run_that_died_has_a_page_that_says_where_and_why(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    node = NodeFacts(node="DataGate", state="failed", seconds=1.0, error="the data is not as its schema says\n<table>")
+    facts = RunFacts(run_id=RUN, pipeline="shop", started="2026-01-01T00:00:00+00:00", state="failed", nodes=[node])
+    workspace(config).run(RUN).mkdir(parents=True)
+    (workspace(config).run(RUN) / "run.log").write_text("the last words of the log")
+    text = page_of(config, facts)
+    assert "What went wrong in DataGate" in text
+    assert "&lt;table&gt;" in text
+    assert "the last words of the log" in text
+    assert [name for name in Outline(text).ids if name in SECTIONS] == list(SECTIONS)
+    assert text.count("Nothing was predicted in this run") >= 3
+
+
+def test_damaged_files_are_named_and_the_page_is_made(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    nodes = workspace(config).nodes
+    (nodes / "Verdict" / "verdict" / "1" / "verdict.json").write_text("{not json")
+    (nodes / "Trainer" / "model_run" / "1" / "history.json").unlink()
+    next((nodes / "Predictions").rglob("*.tfrecord")).write_bytes(b"short")
+    text = page_of(config, facts)
+    assert "verdict.json: cannot be read" in text
+    assert "history.json: it is not there" in text
+    assert "ends in the middle of a record" in text
+
+
+@pytest.mark.parametrize(
+    "crops",
+    [
+        (),
+        (Crop(0, 0, 0.9),),
+        (Crop(0, 0, 0.9), Crop(0, 0, 0.8)),
+        (Crop(0, 1, float("nan")), Crop(1, 1, float("nan"))),
+        (Crop(0, -1, 0.9), Crop(1, 1, 0.8)),
+    ],
+    ids=["no crop", "one crop", "one class", "confidences that are no numbers", "an answer that was removed"],
+)
+def test_odd_predictions_have_a_page_all_the_same(tmp_path: Path, crops: tuple[Crop, ...]) -> None:
+    text = page_of(*whole_run(tmp_path, crops))
+    assert [name for name in Outline(text).ids if name in SECTIONS] == list(SECTIONS)
+    assert "NaN" not in text.partition("<script>")[0]
+
+
+def test_missing_photos_leave_a_place(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    del facts.nodes[0].outputs["examples"]
+    assert "no photo kept" in page_of(config, facts)
+
+
+def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    assert page_of(config, facts) == page_of(config, facts)
+
+
+def test_a_page_against_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    with pytest.raises(RunError, match="no run 'other'"):
+        write_page(config, facts, "other")
+
+
+def test_runs_side_by_side_and_the_index(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    write_page(config, facts)
+    text = overview.write_comparison(config, (RUN, RUN)).read_text("utf-8")
+    assert text.count(f'href="{RUN}/report.html"') >= 2
+    assert "50.0 %" in text
+    index = overview.write_index(config).read_text("utf-8")
+    assert f'href="{RUN}/report.html"' in index
+    assert "not blessed" in index
+
+
+def test_many_skus_are_a_picture_whose_dots_cover_several() -> None:
+    counts = np.diag([2] * 800)
+    counts[0, 700] = 6  # SKU 0: three in four are taken for SKU 700
+    found = Matrix([f"sku {place}" for place in range(800)], [""] * 800, counts)
+    levels, factor = pictures._levels(found)
+    assert (factor, levels.shape) == (3, (267, 267))
+    assert levels[0, 233] == 14  # 8 + 0.75 of 7, rounded up
+    assert levels[1, 1] == 7  # all right
+    assert levels[0, 0] == 6  # 0.25, 1 and 1 are right
+    assert "800 SKUs" in pictures.matrix(found)
+
+
+def test_a_page_that_cannot_be_made_is_told_and_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, facts = whole_run(tmp_path)
+    monkeypatch.setattr(local_run, "write_page", lambda *_: 1 / 0)
+    said = io.StringIO()
+    local_run._write_page(config, facts, Console(file=said))
+    assert "the page could not be written: ZeroDivisionError" in said.getvalue()
+    assert not (workspace(config).run(RUN) / PAGE).exists()
+
+
+def test_the_end_of_a_run_names_its_page(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    assert "report    " not in report.ending(config, facts)
+    write_page(config, facts)
+    assert PAGE in report.ending(config, facts)
+
+
+def test_a_card_is_headings_tables_and_lists_and_the_rest_stays_text() -> None:
+    text = html("# A <b>\n\nOne `x`.\n\n| a | b |\n| --- | --- |\n| 1 \\| 2 | <i> |\n\n- one\n- two\n")
+    assert "<h3>A &lt;b&gt;</h3>" in text
+    assert "<p>One <code>x</code>.</p>" in text
+    assert "<td>1 | 2</td><td>&lt;i&gt;</td>" in text
+    assert "<ul><li>one</li><li>two</li></ul>" in text

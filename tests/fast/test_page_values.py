@@ -1,0 +1,202 @@
+"""What the page says in numbers: read without TensorFlow, worked out by hand, and equal to scikit-learn's."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, confusion_matrix
+
+from tests.fast.page_run import CATALOG, CROPS, LOOK, SKUS, Crop, example, photo, write_examples, write_predictions, write_records
+from tfx_retail import catalog
+from tfx_retail.page import charts, confusion, doubt, mistakes, photos, predicted, shares, statistics, values, wire
+
+PLAIN, SIZED = predicted.SIGNATURES
+
+
+def read(folder: Path, crops: tuple[Crop, ...] = CROPS) -> predicted.Predicted:
+    return predicted.read(write_predictions(folder, crops), "eval")
+
+
+def test_predictions_are_read_without_tensorflow(tmp_path: Path) -> None:
+    made = read(tmp_path)
+    assert len(made) == 6
+    assert made.right(PLAIN)[:, 0].tolist() == [True, False, True, False, True, True]
+    assert made.right(SIZED)[:, 0].tolist() == [True, True, True, False, True, True]
+    assert made.right(PLAIN)[:, 1].tolist() == [True, True, True, False, True, True]
+    assert made.answers[PLAIN].confidence == pytest.approx([0.9, 0.6, 0.8, 0.95, 0.7, 0.99])
+    assert made.answers[PLAIN].truth_score[1] == pytest.approx(0.4 / 3)
+    assert made.texts["store"].tolist() == ["north", "north", "south", "south", "south", "south"]
+    assert made.sized.tolist() == [True, True, True, False, True, True]
+    assert LOOK == (0, 0, 1, 2)
+
+
+def test_an_answer_without_a_place_in_the_lists_is_wrong_and_in_no_matrix(tmp_path: Path) -> None:
+    made = read(tmp_path, (Crop(0, -1, 0.9), Crop(1, 1, 0.9)))
+    assert made.right(PLAIN)[:, 0].tolist() == [False, True]
+    assert confusion.matrix(made, PLAIN).counts.sum() == 1
+    assert confusion.pairs(made, PLAIN) == []
+
+
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "predictions-00000-of-00001.tfrecord"
+    write_records(path, [b"whole"])
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(ValueError, match="ends in the middle of a record"):
+        list(wire.records(path))
+
+
+def test_joined_examples_are_one_example_and_the_later_value_counts() -> None:
+    data = example({"sku": "old", "group": "a"}) + example({"sku": "new"})
+    spans = wire.example(data, frozenset([b"sku", b"group"]))
+    assert (wire.text(data, spans[b"sku"]), wire.text(data, spans[b"group"])) == ("new", "a")
+
+
+def test_negative_integers_and_several_values() -> None:
+    data = example({"n": [-1, 300, 0], "x": [0.5, -2.0]})
+    spans = wire.example(data, frozenset([b"n", b"x"]))
+    assert wire.integers(data, spans[b"n"]) == [-1, 300, 0]
+    assert wire.floats(data, spans[b"x"]).tolist() == [0.5, -2.0]
+
+
+def test_wilson_has_a_width_at_one_and_at_zero() -> None:
+    assert shares.wilson(0.5, 10) == pytest.approx((0.23659, 0.76341), abs=1e-5)
+    assert shares.wilson(1.0, 10) == pytest.approx((0.72247, 1.0), abs=1e-5)
+    assert shares.wilson(0.0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
+
+
+def test_crops_of_one_scene_make_the_interval_wider() -> None:
+    right = np.array([True, True, True, True, False, False, False, False])
+    alike = shares.share(right, np.array(["a"] * 4 + ["b"] * 4, object))
+    apart = shares.share(right, np.array(list("abcdefgh"), object))
+    assert alike.value == apart.value == 0.5
+    assert alike.high - alike.low > apart.high - apart.low
+    assert (alike.low, alike.high) == pytest.approx(shares.wilson(0.5, 2), abs=1e-6)  # two scenes, each of one mind: worth two crops
+
+
+def test_no_crop_has_no_share() -> None:
+    assert math.isnan(shares.share(np.zeros(0, bool), np.zeros(0, object)).value)
+    assert values.share(shares.share(np.zeros(0, bool), np.zeros(0, object))).text == "–"
+
+
+def test_slices_count_by_family_store_and_day(tmp_path: Path) -> None:
+    found = {(item.feature, item.value): item for item in shares.slices(read(tmp_path))}
+    assert found["family", "Cola"].shares[PLAIN].value == pytest.approx(2 / 3)
+    assert found["family", "Cola"].shares[SIZED].value == 1.0
+    assert found["store", "south"].shares[PLAIN].crops == 4
+    assert found["day", "2026-01-05"].scenes == 1
+    assert ("truncated", "no") not in found  # it would be all crops again
+
+
+def test_a_change_is_counted_on_the_same_crops(tmp_path: Path) -> None:
+    crops = (Crop(0, 0, 0.9, earlier=1), Crop(0, 0, 0.9, earlier=0), Crop(2, 0, 0.9, earlier=2), Crop(3, 3, 0.9, earlier=3))
+    found = {(item.feature, item.value): item for item in shares.slices(read(tmp_path, crops))}
+    assert found["SKU", "cola-1l"].change[PLAIN] == 0.5
+    assert found["SKU", SKUS[2]].change[PLAIN] == -1.0
+    assert found["SKU", SKUS[3]].change[PLAIN] == 0.0
+
+
+def test_a_run_against_another_run_is_compared_on_common_crops(tmp_path: Path) -> None:
+    now, then = read(tmp_path / "now"), read(tmp_path / "then", CROPS[:2])
+    assert shares.overall(now, then).change[PLAIN] == 0.0
+    assert shares.overall(now, read(tmp_path / "other", (Crop(0, 0, 0.9), Crop(0, 0, 0.9)))).change[PLAIN] == -0.5
+
+
+def test_reliability_by_hand() -> None:
+    found = doubt.reliability(np.array([0.05, 0.95, 0.95, np.nan], np.float32), np.array([False, True, False, True]))
+    assert found.confidence.tolist() == pytest.approx([0.05, 0.95])
+    assert found.accuracy.tolist() == [0.0, 0.5]
+    assert found.crops.tolist() == [1, 2]
+    assert found.error == pytest.approx((0.05 * 1 + 0.45 * 2) / 3)
+
+
+def test_risk_and_coverage_by_hand() -> None:
+    found = doubt.risk_coverage(np.array([0.9, 0.8, 0.8, 0.3], np.float32), np.array([True, False, True, False]), 0.5)
+    assert found.coverage.tolist() == [0.25, 0.75, 1.0]  # equally sure answers are given together
+    assert found.risk.tolist() == pytest.approx([0.0, 1 / 3, 0.5])
+    assert found.at == pytest.approx((0.5, 0.75, 1 / 3))
+
+
+def test_without_crops_there_is_no_doubt_to_draw() -> None:
+    none, no = np.zeros(0, np.float32), np.zeros(0, bool)
+    assert math.isnan(doubt.reliability(none, no).error)
+    assert math.isnan(doubt.risk_coverage(none, no, 0.5).at[1])
+    assert doubt.histogram(none, no).sum() == 0
+
+
+def test_numbers_equal_those_of_scikit_learn(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    crops = tuple(
+        Crop(int(t), int(a), float(c))
+        for t, a, c in zip(random.integers(0, 4, 200), random.integers(0, 4, 200), random.random(200), strict=True)
+    )
+    made = read(tmp_path, crops)
+    truth, answered, confidence = made.truth[:, 0], made.answers[PLAIN].decided[:, 0], made.answers[PLAIN].confidence
+    assert shares.overall(made).shares[PLAIN].value == pytest.approx(accuracy_score(truth, answered))
+    found = confusion.matrix(made, PLAIN)
+    order = [SKUS.index(sku) for sku in found.skus]
+    assert found.counts.tolist() == confusion_matrix(truth, answered, labels=order).tolist()
+    accuracy, mean = calibration_curve(truth == answered, confidence, n_bins=10)
+    curve = doubt.reliability(confidence, truth == answered)
+    assert curve.accuracy.tolist() == pytest.approx(accuracy.tolist())
+    assert curve.confidence.tolist() == pytest.approx(mean.tolist(), abs=1e-6)
+
+
+def test_pairs_are_counted_and_those_across_families_marked(tmp_path: Path) -> None:
+    first, second = confusion.pairs(read(tmp_path), PLAIN)
+    assert (first.true, first.answered, first.crops, first.share, first.across) == (0, 1, 1, 0.5, False)
+    assert (second.true, second.answered, second.crops, second.share, second.across) == (2, 0, 1, 0.5, True)
+
+
+def test_the_surest_mistake_comes_first_and_a_pair_does_not_fill_the_gallery(tmp_path: Path) -> None:
+    found = mistakes.worst(read(tmp_path, (*[Crop(0, 1, 0.9)] * 10, Crop(2, 3, 0.5))))
+    assert [item.true for item in found] == [0] * 6 + [2]
+
+
+def test_a_sure_answer_of_another_look_is_a_suspect_and_one_of_the_same_look_is_not(tmp_path: Path) -> None:
+    assert [item.row for item in mistakes.suspects(read(tmp_path, (Crop(0, 2, 0.99), Crop(0, 1, 0.99), Crop(2, 0, 0.6))))] == [0]
+
+
+def test_a_median_side_far_from_the_catalogue_is_told(tmp_path: Path) -> None:
+    (tmp_path / "catalog.csv").write_text(CATALOG, encoding="utf-8")
+    crops = (
+        *[Crop(0, 0, 0.9, height_mm=mm) for mm in (230.0, 240.0, 300.0)],
+        *[Crop(1, 1, 0.9, height_mm=mm) for mm in (300.0, 310.0, 320.0)],
+    )
+    (found,) = mistakes.misfits([read(tmp_path / "p", crops)], catalog.read(tmp_path / "catalog.csv"))
+    assert (found.sku, found.side, found.catalogue_mm, found.median_mm, found.crops) == ("cola-1l", "height", 200.0, 240.0, 3)
+    assert found.off == pytest.approx(0.2)
+
+
+def test_thumbnails_are_small_and_a_damaged_or_missing_photo_is_left_out(tmp_path: Path) -> None:
+    examples = write_examples(tmp_path, CROPS)
+    found = photos.of_crops(examples, "eval", ["photo0.jpg#0", "photo99.jpg#0"])
+    assert list(found) == ["photo0.jpg#0"]
+    assert found["photo0.jpg#0"].startswith("data:image/jpeg;base64,")
+    assert photos.of_skus(examples, SKUS).keys() == set(SKUS)
+    assert photos.of_crops(None, "eval", ["photo0.jpg#0"]) == {}
+    assert photos.thumbnail(b"not an image") == photos.thumbnail(photo((1, 2, 3))[:40]) == ""
+
+
+def test_a_large_photo_becomes_a_small_one() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (2000, 1000), (9, 9, 9)).save(file, "PNG")
+    assert len(photos.thumbnail(file.getvalue())) < 3000
+
+
+def test_no_statistics_are_no_histograms(tmp_path: Path) -> None:
+    assert statistics.read(tmp_path) == {}
+
+
+def test_texts_of_numbers() -> None:
+    assert [values.points(value) for value in (0.012, -0.012, 0.0001)] == ["+1.2", "−1.2", "±0.0"]
+    assert [values.percent(value) for value in (0.5, None, math.nan)] == ["50.0 %", "–", "–"]
+    assert [values.duration(value) for value in (3.14, 45.0, 200.0, 7300.0)] == ["3.1 s", "45 s", "3 min 20 s", "2 h 01 min"]
+    assert values.change(math.nan).text == "–"
+
+
+def test_a_scale_ends_at_a_round_number() -> None:
+    assert [charts.ceiling([value]) for value in (0.113, 2.32, 99.0, 0.0, math.nan)] == pytest.approx([0.12, 2.4, 100.0, 1.0, 1.0])

@@ -1,0 +1,243 @@
+"""Sections 2 to 5: the numbers by slice, who is taken for whom, how far a confidence can be trusted, and what size adds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from msgspec import Struct
+
+from tfx_retail.page import charts, confusion, doubt, photos, pictures, shares
+from tfx_retail.page.charts import Axis, Frame, Series
+from tfx_retail.page.collect import Collected
+from tfx_retail.page.confusion import Pair
+from tfx_retail.page.predicted import SIGNATURES, Predicted
+from tfx_retail.page.values import NONE, Cell, Column, Figure, Photo, Table, change, percent, share, spoken, table, whole, words
+
+_PLAIN, _SIZED = SIGNATURES
+_SURENESS = "Wrong answers on the right side are caught by no threshold; right ones on the left are those that one would throw away."
+
+
+class PairCard(Struct, frozen=True, kw_only=True):
+    """A confused pair with its photos."""
+
+    true: str
+    answered: str
+    count: int
+    share: str
+    across: bool
+    mistakes: list[Photo]
+    of_true: Photo
+    of_answered: Photo
+
+
+class Doubt(Struct, frozen=True, kw_only=True):
+    """Section 4."""
+
+    figures: list[Figure]
+    unknown: str
+
+
+class Answers(Struct, frozen=True, kw_only=True):
+    """Sections 2 to 5; `slices` None: nothing was predicted."""
+
+    slices: Table | None
+    compared: Table | None  # what the verdict compared, gating or not
+    matrices: list[tuple[str, Markup]]  # signature in words, picture
+    pairs: list[PairCard]
+    doubt: Doubt | None
+    size: Table | None
+    size_note: str
+
+
+def build(given: Collected) -> Answers:
+    """Returns the sections; without predictions they are empty."""
+    made = given.eval
+    if made is None or not len(made):
+        return Answers(slices=None, compared=_compared(given), matrices=[], pairs=[], doubt=None, size=None, size_note="")
+    size = _size_table(given, made)
+    return Answers(
+        slices=_slice_table(given, made),
+        compared=_compared(given),
+        matrices=[(spoken(name), pictures.matrix(confusion.matrix(made, name))) for name in _asked(made)],
+        pairs=_pair_cards(given, made),
+        doubt=_doubt(given, made),
+        size=size,
+        size_note=f"{int(made.sized.sum()):,} of the {len(made):,} crops have a measured side; "
+        "to the others the answer with size is the one without.",
+    )
+
+
+def _compared(given: Collected) -> Table | None:
+    gating = [rule for rule in given.verdict.get("rules") or [] if rule.get("slice")]
+    rows = [_compared_row(rule, "yes") for rule in gating] + [_compared_row(rule, "no") for rule in given.verdict.get("slices") or []]
+    columns = [Column("slice of"), Column("value"), Column("against"), Column("gates"), Column("result"), Column("crops", "number")]
+    columns += [Column("change", "change"), Column("loss, 95 % interval"), Column("smallest loss seen", "number")]
+    return table("compared", "Slices that the verdict compared with earlier versions", columns, rows, filter_by=4) if rows else None
+
+
+def _compared_row(rule: dict[str, Any], gates: str) -> tuple[Cell, ...]:
+    loss, smallest, (low, high) = rule.get("loss"), rule.get("smallest_loss"), rule.get("interval") or (None, None)
+    between = NONE if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+    said = [str(rule.get(key) or "").replace("_", " ") for key in ("feature", "slice")]
+    cells = [*map(words, said), words(f"{rule.get('against') or ''} {rule.get('version') or ''}".strip()), words(gates)]
+    cells += [words(str(rule.get("result", "")).replace("_", " ")), whole(rule.get("examples")), change(None if loss is None else -loss)]
+    return (*cells, Cell(between, low), Cell(NONE) if smallest is None else Cell(f"{100 * smallest:.1f}", smallest))
+
+
+def _asked(made: Predicted) -> tuple[str, ...]:
+    return SIGNATURES if made.sized.any() else (_PLAIN,)
+
+
+def _slice_table(given: Collected, made: Predicted) -> Table:
+    found = [shares.overall(made, given.against), *shares.slices(made, given.against)]
+    compared = any(np.isfinite(item.change[_PLAIN]) for item in found)
+    columns = [
+        Column("slice of"),
+        Column("value"),
+        Column("crops", "number"),
+        Column("scenes", "number", "crops of one scene resemble each other"),
+    ]
+    columns += [Column("SKU without size", "share"), Column("SKU with size", "share"), Column("family", "share")]
+    columns += (
+        [Column("change without size", "change", "points, on the same crops"), Column("change with size", "change")] if compared else []
+    )
+    body = sorted(found[1:], key=lambda item: _urgency(item, compared=compared))
+    rows = [_slice_row(item, compared=compared) for item in (found[0], *body)]
+    return table("slices", "Shares of right answers on eval by slice", columns, rows, filter_by=0)
+
+
+def _urgency(item: shares.Slice, *, compared: bool) -> tuple[float, float]:
+    """Biggest losses first; with nothing to compare, the lowest upper ends, so that two unlucky crops do not lead the list."""
+    plain = item.shares[_PLAIN]
+    lost = np.nan_to_num(item.change[_PLAIN], nan=9.0) if compared else 0.0
+    return float(lost), plain.high
+
+
+def _slice_row(item: shares.Slice, *, compared: bool) -> tuple[Cell, ...]:
+    cells = [words(spoken(item.feature)), words(item.value), whole(item.shares[_PLAIN].crops), whole(item.scenes)]
+    cells += [share(item.shares[_PLAIN]), share(item.shares[_SIZED]), share(item.family)]
+    return (*cells, *((change(item.change[_PLAIN]), change(item.change[_SIZED])) if compared else ()))
+
+
+def _pair_cards(given: Collected, made: Predicted) -> list[PairCard]:
+    found = confusion.pairs(made, _PLAIN)
+    crops = made.texts["crop_id"]
+    shown = photos.of_crops(given.examples, "eval", {str(crops[row]) for pair in found for row in pair.rows})
+    skus = made.lists.skus
+    known = photos.of_skus(given.examples, {skus[sku] for pair in found for sku in (pair.true, pair.answered)})
+    return [_pair_card(pair, made, shown, known) for pair in found]
+
+
+def _pair_card(pair: Pair, made: Predicted, shown: dict[str, str], known: dict[str, str]) -> PairCard:
+    true, answered = made.lists.skus[pair.true], made.lists.skus[pair.answered]
+    crops = [str(made.texts["crop_id"][row]) for row in pair.rows]
+    return PairCard(
+        true=true,
+        answered=answered,
+        count=pair.crops,
+        share=percent(pair.share, 0),
+        across=pair.across,
+        mistakes=[Photo(shown.get(crop, ""), f"{true}, taken for {answered}") for crop in crops],
+        of_true=Photo(known.get(true, ""), f"an example of {true}"),
+        of_answered=Photo(known.get(answered, ""), f"an example of {answered}"),
+    )
+
+
+def _doubt(given: Collected, made: Predicted) -> Doubt:
+    return Doubt(
+        figures=[_reliability(made), _risk(given, made), *_sureness(made)],
+        unknown="Unknown products: not measured. The eval role holds no crop of a product outside the catalogue, so nobody knows yet how "
+        "such a crop is answered.",
+    )
+
+
+def _reliability(made: Predicted) -> Figure:
+    series, errors = [], []
+    for name, style in zip(_asked(made), ("a", "b"), strict=False):
+        found = doubt.reliability(made.answers[name].confidence, made.right(name)[:, 0])
+        dots = [3 + 9 * float(count / max(found.crops.max(), 1)) ** 0.5 for count in found.crops]
+        series.append(Series(spoken(name), style, list(zip(found.confidence.tolist(), found.accuracy.tolist(), strict=True)), dots))
+        errors.append(f"{spoken(name)} {found.error:.3f}")
+    frame = Frame(Axis("confidence", 0, 1, percent=True), Axis("right", 0, 1, percent=True))
+    note = (
+        "On the dashed line a confidence of 80 % is right 80 % of the time; below it the model is too sure. "
+        f"Larger dots hold more crops. Mean distance (ECE): {', '.join(errors)}."
+    )
+    return Figure(
+        "Reliability", charts.lines(frame, series, "Confidence against share of right answers", diagonal=True), note, _keys(series)
+    )
+
+
+def _risk(given: Collected, made: Predicted) -> Figure:
+    threshold = float((given.config.get("serving") or {}).get("accept_above", 0.5))
+    series, marks, said = [], [], []
+    for name, style in zip(_asked(made), ("a", "b"), strict=False):
+        found = doubt.risk_coverage(made.answers[name].confidence, made.right(name)[:, 0], threshold)
+        series.append(Series(spoken(name), style, list(zip(found.coverage.tolist(), found.risk.tolist(), strict=True))))
+        marks.append((found.at[1], found.at[2], "accepted" if name == _PLAIN else ""))
+        said.append(f"{spoken(name)} {percent(found.at[1])} accepted, {percent(found.at[2])} of them wrong")
+    top = charts.ceiling([y for item in series for _, y in item.points] + [0.02])
+    frame = Frame(Axis("share of crops answered, surest first", 0, 1, percent=True), Axis("wrong", 0, top, percent=True))
+    note = f"How many answers would be wrong if only the surest were given. The ring is the threshold of {threshold:g}: {'; '.join(said)}."
+    return Figure(
+        "Risk and coverage",
+        charts.lines(frame, series, "Share of crops answered against share of wrong answers", marks),
+        note,
+        _keys(series),
+    )
+
+
+def _sureness(made: Predicted) -> Iterator[Figure]:
+    right = made.right(_PLAIN)[:, 0]
+    counts = [doubt.histogram(made.answers[_PLAIN].confidence, rows) for rows in (~right, right)]
+    top = charts.ceiling([float((counts[0] + counts[1]).max())])
+    frame = Frame(Axis("confidence without size", 0, 1, percent=True), Axis("crops", 0, top))
+    drawing = charts.columns(
+        frame, [("wrong", counts[0].tolist()), ("right", counts[1].tolist())], "Confidence of right and of wrong answers"
+    )
+    yield Figure("Sure and right, sure and wrong", drawing, _SURENESS, (("right", "right"), ("wrong", "wrong")))
+
+
+def _keys(series: list[Series]) -> tuple[tuple[str, str], ...]:
+    return tuple((item.style, item.name) for item in series)
+
+
+def _size_table(given: Collected, made: Predicted) -> Table | None:
+    rows = [row for look in range(len(made.lists.looks)) for row in _same_look(given, made, look)]
+    columns = [
+        Column("look"),
+        Column("SKUs that only size tells apart"),
+        Column("catalogue, mm"),
+        Column("crops", "number"),
+        Column("measured", "number"),
+    ]
+    columns += [Column("without size", "share"), Column("with size", "share"), Column("size adds", "change", "points")]
+    return table("sizes", "SKUs of one look, without and with a measured size", columns, rows) if rows else None
+
+
+def _same_look(given: Collected, made: Predicted, look: int) -> Iterator[tuple[Cell, ...]]:
+    name, rows = made.lists.looks[look], made.truth[:, 1] == look
+    products = given.catalog.products if given.catalog else ()
+    skus = [product.sku for product in products if product.look == name]
+    if len(skus) < 2 or not rows.any():
+        return
+    plain, sized = (shares.share(made.right(signature)[rows, 0], made.groups[rows]) for signature in SIGNATURES)
+    sides = [f"{_mm(given, sku)}" for sku in skus]
+    counts = (whole(plain.crops), Cell(percent(float(made.sized[rows].mean()), 0), float(made.sized[rows].mean())))
+    yield (
+        words(name),
+        words(", ".join(skus)),
+        words(" / ".join(sides)),
+        *counts,
+        share(plain),
+        share(sized),
+        change(sized.value - plain.value),
+    )
+
+
+def _mm(given: Collected, sku: str) -> str:
+    product: Any = given.catalog.by_sku.get(sku) if given.catalog else None
+    if product is None or product.height_mm is None:
+        return NONE
+    return f"{product.height_mm:g} × {product.width_mm:g}" if product.width_mm else f"{product.height_mm:g}"

@@ -1,0 +1,30 @@
+"""Writes the page of a run into the run's folder."""
+
+from pathlib import Path
+
+from tfx_retail import inputs
+from tfx_retail.config import Config
+from tfx_retail.page import render
+from tfx_retail.page.collect import collect
+from tfx_retail.runs import PAGE, RunFacts, find_run, write_atomically
+
+
+def path_of(config: Config, run_id: str) -> Path:
+    """Returns where the page of a run lies."""
+    return inputs.workspace(config).run(run_id) / PAGE
+
+
+def write_page(config: Config, facts: RunFacts, against: str | None = None) -> Path:
+    """Writes `report.html` of a run and returns its path.
+
+    Args:
+      against: id of a run to compare with; without it, the last blessed model's answers to the same crops.
+
+    Raises:
+      RunError: there is no run `against`.
+    """
+    other = find_run(inputs.workspace(config), against) if against else None
+    path = path_of(config, facts.run_id)
+    page = render.page(collect(config, facts, other))
+    write_atomically(path, render.html("run.html", page=page, title=f"{facts.pipeline} · {page.head.title} · {facts.run_id}").encode())
+    return path
