@@ -37,8 +37,8 @@ bench: setup ## time and memory against a bare script and a stock pipeline: half
 	@$(python) -m benchmarks.memory
 	@$(python) -m benchmarks.startup
 
-test-deps: ## system packages that the tests need: none so far
-	@echo "nothing to install"
+test-deps: ## system packages that the tests need: Chromium, by apt
+	@tools/test_deps.sh
 
 clean: ## remove the environment and what tools left; data/ and output/ stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

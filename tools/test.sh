@@ -9,8 +9,10 @@ rm -rf "$results" && mkdir -p "$results"
 failed=()
 tests() { .venv/bin/python -m pytest -q "tests/$1" --junitxml="$results/$1.xml" "${@:2}"; }
 
+if [ "${CI:-}" = true ]; then tools/test_deps.sh || failed+=("system packages"); fi
 tools/lint.sh || failed+=("lint")
 tests fast || failed+=("fast tests")
+tests browser || failed+=("browser tests")
 trap 'kill $(jobs -p) 2> /dev/null; exit 130' INT TERM
 tests e2e --durations=3 > "$results/e2e.log" 2>&1 &
 tests tf --durations=10 || failed+=("TensorFlow tests")
