@@ -72,7 +72,11 @@ def _compared(given: Collected) -> Table | None:
     gating = [rule for rule in given.verdict.get("rules") or [] if rule.get("slice")]
     rows = [_compared_row(rule, "yes") for rule in gating] + [_compared_row(rule, "no") for rule in given.verdict.get("slices") or []]
     columns = [Column("slice of"), Column("value"), Column("against"), Column("gates"), Column("result"), Column("crops", "number")]
-    columns += [Column("change", "change"), Column("loss, 95 % interval"), Column("smallest loss seen", "number")]
+    columns += [
+        Column("change", "change"),
+        Column("interval of the loss", hint="adjusted for the number of slices"),
+        Column("smallest loss to be refused", "number"),
+    ]
     return table("compared", "Slices that the verdict compared with earlier versions", columns, rows, filter_by=4) if rows else None
 
 
