@@ -30,6 +30,12 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_the_run_ends_with_a_p
     assert "resumed after epoch" in trainer["summary"]
 
 
+def test_the_run_ends_with_the_path_of_its_page(shop: Shop) -> None:
+    page = shop.run_folders()[-1] / "report.html"
+    assert str(page.relative_to(shop.folder)) in shop.text
+    assert "Blessed" in page.read_text(encoding="utf-8")
+
+
 def test_the_first_run_says_that_the_schema_is_not_reviewed(shop: Shop) -> None:
     assert "schema not reviewed" in shop.text
 
@@ -51,7 +57,18 @@ def test_a_higher_threshold_judges_anew_without_training_and_pushes_nothing(shop
     assert facts["state"] == "not blessed" and facts["version"] is None
     assert shop.states()["Trainer"] == "cached"
     assert shop.states()["Verdict"] == "ran"
+    assert "compared with version 1" in shop.text  # the same answers on the same crops: no slice is worse
+    assert "worse in" not in shop.text
     assert not (shop.folder / "served" / "shop" / "2").exists()
+
+
+def test_a_person_can_push_a_refused_model_and_the_manifest_says_why(shop: Shop) -> None:
+    refused = shop.facts()["run_id"]
+    shop.call("bless", "shop.yaml", refused, "--because", "the test set is known to be wrong")
+    manifest = json.loads((shop.folder / "served" / "shop" / "2" / "manifest.json").read_text())
+    assert manifest["run_id"] == refused
+    assert manifest["verdict"]["overridden"]["why"] == "the test set is known to be wrong"
+    assert shop.facts()["version"] == 2
 
 
 PLAIN_CLIENT = """
@@ -130,16 +147,16 @@ def test_an_accepted_schema_is_what_later_runs_check_against(shop: Shop) -> None
 
 def test_a_rollback_serves_an_old_version_as_the_next_number(shop: Shop) -> None:
     shop.call("rollback", "shop.yaml", "1", "--because", "a drill")
-    manifest = json.loads((shop.folder / "served" / "shop" / "2" / "manifest.json").read_text())
+    manifest = json.loads((shop.folder / "served" / "shop" / "3" / "manifest.json").read_text())
     assert manifest["rollback_of"] == 1
-    assert shop.call("versions", "shop.yaml").splitlines()[0].split()[0] == "2"
+    assert shop.call("versions", "shop.yaml").splitlines()[0].split()[0] == "3"
 
 
 def test_gc_keeps_the_served_version_and_the_cache_of_the_kept_run(shop: Shop) -> None:
     assert "would remove" in shop.call("gc", "shop.yaml", "--keep", "1", "--dry-run")
     assert len(shop.run_folders()) == 5
     shop.call("gc", "shop.yaml", "--keep", "1")
-    assert (shop.folder / "served" / "shop" / "2").is_dir()
+    assert (shop.folder / "served" / "shop" / "3").is_dir()
     shop.run(*EPOCHS, "--to", "DataGate")
     assert set(shop.states().values()) == {"cached"}
 
