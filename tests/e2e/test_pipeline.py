@@ -57,8 +57,11 @@ def test_a_higher_threshold_judges_anew_without_training_and_pushes_nothing(shop
     assert facts["state"] == "not blessed" and facts["version"] is None
     assert shop.states()["Trainer"] == "cached"
     assert shop.states()["Verdict"] == "ran"
-    assert "compared with version 1" in shop.text  # the same answers on the same crops: no slice is worse
-    assert "worse in" not in shop.text
+    folder = next(node["outputs"]["verdict"] for node in facts["nodes"] if node["node"] == "Verdict")
+    verdict = json.loads((Path(folder) / "verdict.json").read_text())
+    slices = [rule for rule in verdict["rules"] if rule["kind"] == "slice"]
+    assert verdict["baseline"] == 1 and slices
+    assert {rule["loss"] for rule in slices} == {0.0}  # the same model on the same crops
     assert not (shop.folder / "served" / "shop" / "2").exists()
 
 
