@@ -101,7 +101,7 @@ def _verdict(facts: RunFacts) -> Iterable[str]:
 
 def _warnings(facts: RunFacts) -> Iterable[str]:
     ingest = _read(facts, "ExampleGen", "report", "ingest.json")
-    for warning in ingest["warnings"] if ingest else ():
+    for warning in ingest.get("warnings", ()) if ingest else ():
         yield f"warning   {warning}"
 
 

@@ -59,7 +59,11 @@ def test_it_asks_for_nothing_and_says_nothing(opened: Opened, file: Path) -> Non
 
 def test_a_script_as_a_name_is_text_and_does_not_run(opened: Opened) -> None:
     dialogs: list[Any] = []
-    opened.page.on("dialog", dialogs.append)
+
+    def note(dialog: Any) -> None:
+        dialogs.append(dialog)
+
+    opened.page.on("dialog", note)
     opened.page.locator("#table-slices input").fill("<script>")
     assert SKUS[2] in texts(opened.page, "#table-slices tbody td:nth-child(2)")
     assert dialogs == []

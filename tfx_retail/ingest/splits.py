@@ -129,12 +129,21 @@ def _deal(units: list[_Unit], shares: Mapping[Role, float], seed: int, by: str) 
 
 
 def _ordered(units: list[_Unit], seed: int) -> list[_Unit]:
-    """Returns the units SKU by SKU; one that shows several belongs to the rarest of them, which can least do without."""
-    frequency = Counter(sku for unit in units for sku in unit.skus)
+    """Returns the units SKU by SKU, the largest of each first: train gets it, and no SKU is left with a single photo to learn from.
 
-    def key(unit: _Unit) -> tuple[bytes, bytes]:
-        rarest = min(unit.skus, key=lambda sku: (frequency[sku], sku))
-        return seeded(seed, f"sku {rarest}"), seeded(seed, unit.name)
+    A unit that shows several SKUs belongs to the rarest of them, which can least do without.
+    """
+    frequency = Counter(sku for unit in units for sku in unit.skus)
+    rarest = {unit.name: min(unit.skus, key=lambda sku: (frequency[sku], sku)) for unit in units}
+    largest: dict[str, _Unit] = {}
+    for unit in units:
+        before = largest.setdefault(rarest[unit.name], unit)
+        if len(unit.photos) > len(before.photos):
+            largest[rarest[unit.name]] = unit
+
+    def key(unit: _Unit) -> tuple[bytes, bool, bytes]:
+        sku = rarest[unit.name]
+        return seeded(seed, f"sku {sku}"), unit is not largest[sku], seeded(seed, unit.name)
 
     return sorted(units, key=key)
 
