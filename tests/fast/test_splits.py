@@ -180,7 +180,7 @@ def test_a_role_is_not_both_listed_and_carved() -> None:
 
 def test_the_largest_scene_of_a_sku_is_trains_whatever_the_seed() -> None:
     photos = singles(60, "cola") + [row(f"lime{number}", "lime") for number in range(10)]
-    groups = alone(photos[:60]) + ["lone", "burst", "burst", "burst", "burst", "burst", "burst", "burst", "other", "last"]
+    groups = [*alone(photos[:60]), "lone", "burst", "burst", "burst", "burst", "burst", "burst", "burst", "other", "last"]
     for seed in range(5):
         roles = assign_roles(photos, groups, by("group", seed=seed)).roles
         assert set(roles[61:68]) == {"train"}
