@@ -136,9 +136,12 @@ def test_more_rejections_than_allowed_stop_with_the_first_three_and_the_file() -
     ]
 
 
-def test_as_many_rejections_as_allowed_pass() -> None:
-    found = rows(row("a"), row("b", "lime"), rejected=(Rejection("c.xml", "is not XML"),))
-    counts.check_limits(found, DataConfig(path="data", format="voc", max_rejected=1), Path("kept"))
+def test_as_many_rejections_as_allowed_pass_and_one_more_does_not() -> None:
+    allowed = DataConfig(path="data", format="voc", max_rejected=1)
+    one = (Rejection("c.xml", "is not XML"),)
+    counts.check_limits(rows(row("a"), row("b", "lime"), rejected=one), allowed, Path("kept"))
+    with pytest.raises(DataError, match="2 photos or boxes cannot be used"):
+        counts.check_limits(rows(row("a"), row("b", "lime"), rejected=one * 2), allowed, Path("kept"))
 
 
 def test_nothing_left_and_one_product_only_are_refused() -> None:
