@@ -33,7 +33,7 @@ def main(config_path: Path, data: Path, out: Path) -> None:
     skus = sorted({path.parent.name for paths in files.values() for path in paths})
     side = config.model.image_size
     sets = {role: _decoded(paths, skus, round(side * MARGIN) if role == "train" else side) for role, paths in files.items()}
-    model = build(config.model, skus=len(skus))
+    model = build(config.model, range(len(skus)))
     steps = _train(model, sets["train"], sets["validation"], len(files["train"]), config)
     figures = _evaluate(model, sets["eval"], files["eval"], config)
     _export(model, skus, config, out)

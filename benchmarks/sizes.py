@@ -155,12 +155,12 @@ def _graphs(lists: Hierarchy) -> tuple[object, object]:
         return answers.decided(scores, ok, measured, lists, Thresholds(0.5, 0.5))
 
     def unsized(logits: tf.Tensor, sides: tf.Tensor) -> object:
-        before = answers.scores(logits, tf.ones_like(sides, tf.bool), lists)
+        before = answers.joint(tf.nn.softmax(logits), lists)
         return answer(before, Evidence(*(tf.broadcast_to(part, tf.shape(logits)) for part in nothing)), sides)
 
     def sized(logits: tf.Tensor, sides: tf.Tensor) -> object:
         measured = answers.evidence(sides, sides, lists, TRUE)
-        before = answers.scores(logits, tf.ones_like(sides, tf.bool), lists)
+        before = answers.joint(tf.nn.softmax(logits), lists)
         return answer(answers.sized(before, measured, lists), measured, sides)
 
     return tf.function(unsized), tf.function(sized)
@@ -247,7 +247,9 @@ def ask(lists: Hierarchy, height_mm: Floats, width_mm: Floats, model: SizeModel,
     logits = (np.where(lists.look_of_sku == look, 0.0, -50.0) + chance).astype(np.float32)
     ok = tf.ones(len(height_mm), tf.bool)
     measured = answers.evidence(np.float32(height_mm), np.float32(width_mm), lists, model)
-    found = answers.decided(answers.sized(answers.scores(logits, ok, lists), measured, lists), ok, measured, lists, Thresholds(SURE, SURE))
+    found = answers.decided(
+        answers.sized(answers.joint(tf.nn.softmax(logits), lists), measured, lists), ok, measured, lists, Thresholds(SURE, SURE)
+    )
     return Answered(found["sku"].numpy() == sku.encode(), found["confidence"].numpy().astype(np.float64), found["reason"].numpy())
 
 

@@ -30,7 +30,7 @@ def run_fn(fn_args: Any) -> None:
     config = load(Path(fn_args.custom_config["config"]))
     classes, side, size = fn_args.custom_config["classes"], fn_args.custom_config["side"], config.model.image_size
     transformed = tft.TFTransformOutput(fn_args.transform_output)
-    model = build(config.model, skus=classes)
+    model = build(config.model, range(classes))
     per_epoch = fn_args.custom_config["train_examples"] // config.train.batch_size
     steps = per_epoch * config.train.epochs
     warmup = round(config.train.warmup_epochs * per_epoch)

@@ -49,6 +49,16 @@ class Thresholds(NamedTuple):
     family_accept_above: float
 
 
+class Corrections(NamedTuple):
+    """What stands between the network's logits and probabilities that can be believed."""
+
+    family_temperature: float
+    look_temperature: float  # within a family
+    undone: npt.NDArray[np.float32]  # [L], what makes up for class balancing: log of a look's share of the examples over that in the loss
+    share: npt.NDArray[np.float32]  # [S], of a SKU among the examples of its look; 0 for SKUs that may not win
+    expected: npt.NDArray[np.float32]  # [S], log of how often a SKU is expected over its share of the examples (`serving.prior`)
+
+
 class Scores(NamedTuple):
     """Joint probabilities of B images."""
 
@@ -87,15 +97,56 @@ def hierarchy(labels: Sequence[Label], products: Catalog, trained: npt.NDArray[n
     )
 
 
-def scores(logits: Any, ok: Any, lists: Hierarchy) -> Scores:
+def uncorrected(lists: Hierarchy, examples: npt.NDArray[Any]) -> Corrections:
+    """Returns corrections that leave the network's probabilities of looks as they are.
+
+    Args:
+      examples: [S], how often training showed each SKU.
+    """
+    counted = np.where(lists.active, np.maximum(examples, 1e-9), 0.0)  # a SKU of a trained look that has no photo of its own yet may win
+    total = np.bincount(lists.look_of_sku, weights=counted, minlength=len(lists.looks))[lists.look_of_sku]
+    share = np.divide(counted, total, out=np.zeros(len(counted)), where=total > 0)
+    return Corrections(1.0, 1.0, np.zeros(len(lists.looks), np.float32), share.astype(np.float32), np.zeros(len(counted), np.float32))
+
+
+def scores(logits: Any, ok: Any, lists: Hierarchy, corrections: Corrections) -> Scores:
     """Returns joint scores without sizes.
 
     Args:
-      logits: [B, S] float32.
+      logits: [B, L] float32, of looks; a softmax over all of them would be the network's own P(look).
       ok: [B] bool; a row without an image scores every SKU alike.
     """
-    shown = tf.where(ok[:, None], logits, 0.0)
-    return _joint(tf.nn.softmax(tf.where(lists.active, shown, -math.inf)), lists)
+    may_win = _any_in_look(lists.active, lists)
+    shown = tf.where(may_win, tf.where(ok[:, None], logits, 0.0) + corrections.undone, -math.inf)
+    look = _looks(shown, lists, corrections)
+    sku = _gather(look, lists.look_of_sku) * (corrections.share * np.exp(corrections.expected - corrections.expected.max()))
+    alike = (lists.active / lists.active.sum()).astype(np.float32)
+    return joint(tf.where(ok[:, None], sku / tf.reduce_sum(sku, axis=1, keepdims=True), alike), lists)
+
+
+def _looks(logits: Any, lists: Hierarchy, corrections: Corrections) -> Any:
+    """Returns [B, L] joint probabilities: those of families, and of looks within them, each with its own temperature."""
+    highest, total = _within_families(logits, lists)
+    family = tf.nn.softmax((highest + tf.math.log(total)) / corrections.family_temperature)
+    cooled = logits / corrections.look_temperature
+    highest, total = _within_families(cooled, lists)
+    return tf.exp(cooled - _gather(highest, lists.family_of_look)) * _gather(tf.math.divide_no_nan(family, total), lists.family_of_look)
+
+
+def _within_families(logits: Any, lists: Hierarchy) -> tuple[Any, Any]:
+    """Returns [B, F] the highest logit of each family, and the sum of exp(logit - highest); 0 and 0 where no look may win."""
+    by_look = tf.transpose(logits)
+    highest = tf.math.unsorted_segment_max(by_look, lists.family_of_look, len(lists.families))
+    highest = tf.where(tf.math.is_finite(highest), highest, 0.0)
+    shifted = tf.exp(by_look - tf.gather(highest, lists.family_of_look))
+    return tf.transpose(highest), tf.transpose(tf.math.unsorted_segment_sum(shifted, lists.family_of_look, len(lists.families)))
+
+
+def joint(sku: Any, lists: Hierarchy) -> Scores:
+    """Returns the scores of looks and families that belong to those of SKUs, [B, S]."""
+    look = _by_look(sku, lists, tf.math.unsorted_segment_sum)
+    family = tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(look), lists.family_of_look, len(lists.families)))
+    return Scores(sku, look, family)
 
 
 def evidence(height_mm: Any, width_mm: Any, lists: Hierarchy, model: SizeModel) -> Evidence:
@@ -120,7 +171,7 @@ def sized(before: Scores, measured: Evidence, lists: Hierarchy) -> Scores:
     total = _gather(_by_look(weighed, lists, tf.math.unsorted_segment_sum), lists.look_of_sku)
     share = tf.math.divide_no_nan(weighed, total)
     compared = (total > 0) & tf.reduce_any(measured.used, axis=1, keepdims=True)  # else the scores stay what they were, to the last bit
-    return _joint(tf.where(compared, share * _gather(before.look, lists.look_of_sku), before.sku), lists)
+    return joint(tf.where(compared, share * _gather(before.look, lists.look_of_sku), before.sku), lists)
 
 
 def decided(given: Scores, ok: Any, measured: Evidence, lists: Hierarchy, thresholds: Thresholds) -> dict[str, Any]:
@@ -179,12 +230,6 @@ def _reason(confidence: Any, look_confidence: Any, ok: Any, size: Any, threshold
     reason = tf.where(confidence >= thresholds.accept_above, "ok", "doubt")
     refused = tf.where(look_confidence >= thresholds.accept_above, size, "doubt")
     return tf.where(ok, tf.where(size == "", reason, refused), "bad_image")
-
-
-def _joint(sku: Any, lists: Hierarchy) -> Scores:
-    look = _by_look(sku, lists, tf.math.unsorted_segment_sum)
-    family = tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(look), lists.family_of_look, len(lists.families)))
-    return Scores(sku, look, family)
 
 
 def _category_scores(family: Any, lists: Hierarchy) -> Any:

@@ -109,6 +109,10 @@ class ModelConfig(Section, frozen=True):
     image_size: Annotated[int, Meta(ge=16, le=1024, description="side in pixels of the square that the network sees")] = 96
     width: Annotated[int, Meta(ge=8, description="channels of the compact network's first stage")] = 32
     blocks: Annotated[tuple[int, ...], Meta(min_length=1, description="residual blocks of each stage")] = (2, 2, 2, 2)
+    heads: Annotated[
+        Literal["family", "flat"],
+        Meta(description="`family`: one head tells the family, another the look within it; `flat`: one softmax over all looks"),
+    ] = "family"
     embedding_dim: Annotated[int, Meta(ge=2, description="length of the vector that `embed` returns")] = 128
     dropout: Annotated[Share, Meta(description="dropped share of the last features in training")] = 0.2
 

@@ -53,7 +53,7 @@ class Loop(NamedTuple):
     config: TrainConfig
     learner: Learner
     batches: TrainingBatches
-    validation: Any  # data set of images and labels
+    validation: Any  # data set of images and looks
     place: tf.distribute.Strategy
     take_step: Callable[..., Any]
     measure: Callable[..., Any]
@@ -99,13 +99,13 @@ def _loop(config: Config, batches: TrainingBatches, validation: Any, report: Rep
     keras.utils.set_random_seed(config.train.seed)
     place = strategy(config.train)
     with place.scope():
-        learner = _learner(config, len(batches.counted.examples))
+        learner = _learner(config, batches.counted.family_of_look)
     step, measure = _step(learner, place, config.train), _measure(learner.network)
     return Loop(config.train, learner, batches, validation, place, step, measure, report)
 
 
-def _learner(config: Config, skus: int) -> Learner:
-    network = model.build(config.model, skus=skus)
+def _learner(config: Config, family_of_look: Any) -> Learner:
+    network = model.build(config.model, family_of_look)
     optimizer = _optimizer(config.train)
     optimizer.exclude_from_weight_decay([variable for variable in network.trainable_variables if not model.decayed(variable)])
     if keras.config.dtype_policy().name == "mixed_float16":
@@ -156,14 +156,14 @@ def _step(learner: Learner, place: tf.distribute.Strategy, config: TrainConfig) 
 
 
 def _measure(network: keras.Model) -> Callable[..., Any]:
-    """Returns the function from images and labels to the sum of their plain losses and the number of right answers."""
+    """Returns the function from images and looks to the sum of their plain losses and the number of right answers."""
 
     @tf.function(reduce_retracing=True)
     @tf.autograph.experimental.do_not_convert
-    def measure(images: Any, labels: Any) -> tuple[Any, Any]:
+    def measure(images: Any, looks: Any) -> tuple[Any, Any]:
         logits = network(images, training=False)["logits"]
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(looks, logits)
+        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == looks, tf.float32))
 
     return measure
 
@@ -215,9 +215,9 @@ def _facts(loop: Loop, before: Progress, step: int) -> dict[str, float]:
 
 def _validated(loop: Loop) -> dict[str, float]:
     loss = correct = count = 0.0
-    for images, labels in loop.validation:
-        batch_loss, batch_correct = loop.measure(images, labels)
-        loss, correct, count = loss + float(batch_loss), correct + float(batch_correct), count + len(labels)
+    for images, looks in loop.validation:
+        batch_loss, batch_correct = loop.measure(images, looks)
+        loss, correct, count = loss + float(batch_loss), correct + float(batch_correct), count + len(looks)
     return {"val_loss": loss / count, "val_accuracy": correct / count}
 
 

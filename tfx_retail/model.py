@@ -1,22 +1,29 @@
-"""The network: pixels to an embedding and one logit per SKU.
+"""The network: pixels to an embedding and one logit per look.
 
 The compact network is a plain residual one: on CPUs full 3x3 convolutions are several times faster per multiplication than depthwise ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 from keras import layers
+from numpy.typing import NDArray
 
 from tfx_retail.config import ModelConfig
 
 
-def build(config: ModelConfig, *, skus: int) -> keras.Model:
+def build(config: ModelConfig, family_of_look: Sequence[int] | NDArray[np.int64]) -> keras.Model:
     """Returns the network: [B, S, S, 3] float32 in [0, 1] to a dict of two float32 outputs.
 
-    `embedding` [B, embedding_dim] is not yet of unit length; `logits` [B, skus] come from it by one dense layer.
+    `embedding` [B, embedding_dim] is not yet of unit length; `logits` [B, L] are what a softmax over all looks makes probabilities of.
+    With two heads they are log P(family) + log P(look | family).
+
+    Args:
+      family_of_look: [L], the family of each look, numbered from 0 on.
 
     Raises:
       ValueError: the backbone's name is unknown, its weights do not fit, or it cannot take this image size.
@@ -26,8 +33,7 @@ def build(config: ModelConfig, *, skus: int) -> keras.Model:
     embedding = layers.Dense(config.embedding_dim, use_bias=False, name="embedding")(features)
     embedding = layers.BatchNormalization(name="embedding_norm")(embedding)
     hidden = layers.Dropout(config.dropout, name="dropout")(embedding)
-    # float32 even under mixed precision: softmax and its gradient lose digits in half floats
-    logits = layers.Dense(skus, dtype="float32", kernel_initializer="glorot_normal", name="logits")(hidden)
+    logits = _heads(config, np.asarray(family_of_look, np.int64))(hidden)
     embedding = layers.Activation("linear", dtype="float32", name="embedding_float32")(embedding)
     return keras.Model(images, {"embedding": embedding, "logits": logits}, name="sku_classifier")
 
@@ -35,6 +41,46 @@ def build(config: ModelConfig, *, skus: int) -> keras.Model:
 def decayed(variable: Any) -> bool:
     """Tells whether weight decay applies: to kernels, not to biases nor to the scales and shifts of normalisations."""
     return len(variable.shape) > 1
+
+
+class FamilyThenLook(layers.Layer):
+    """Joint log scores [B, L] of a head for families and one for the looks within them.
+
+    Source: Redmon and Farhadi 2016, arXiv:1612.08242, section 4: a softmax over each set of siblings.
+    """
+
+    def __init__(self, family_of_look: Any, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._family_of_look, self._families = family_of_look, int(family_of_look.max()) + 1
+        self._family = _head(self._families, "family_logits")
+        self._look = _head(len(family_of_look), "look_logits")
+
+    def call(self, hidden: Any) -> Any:
+        """Returns log P(family) + log P(look | family)."""
+        family = tf.nn.log_softmax(self._family(hidden))
+        look = self._look(hidden)
+        by_look = tf.transpose(look)
+        highest = tf.stop_gradient(tf.math.unsorted_segment_max(by_look, self._family_of_look, self._families))
+        shifted = by_look - tf.gather(highest, self._family_of_look)
+        total = tf.math.log(tf.math.unsorted_segment_sum(tf.exp(shifted), self._family_of_look, self._families))
+        within = shifted - tf.gather(total, self._family_of_look)
+        return tf.gather(family, self._family_of_look, axis=1) + tf.transpose(within)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Keras asks for it instead of tracing `call`."""
+        return shape[0], len(self._family_of_look)
+
+
+def _heads(config: ModelConfig, family_of_look: Any) -> layers.Layer:
+    alone = np.bincount(family_of_look).max() == 1  # each look is a family of its own: there is nothing to choose within
+    if config.heads == "flat" or alone:
+        return _head(len(family_of_look), "logits")
+    return FamilyThenLook(family_of_look, dtype="float32", name="logits")
+
+
+def _head(classes: int, name: str) -> layers.Layer:
+    # float32 even under mixed precision: softmax and its gradient lose digits in half floats
+    return layers.Dense(classes, dtype="float32", kernel_initializer="glorot_normal", name=name)
 
 
 def _trunk(config: ModelConfig) -> keras.Model:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from tfx_retail import answers, features, preprocessing
-from tfx_retail.answers import Hierarchy, Scores, Thresholds
+from tfx_retail.answers import Corrections, Hierarchy, Scores, Thresholds
 from tfx_retail.signatures import HEIGHT, SIGNATURES, WIDTH, requests
 from tfx_retail.size_model import SizeModel
 from tfx_retail.sizing import Evidence
@@ -29,6 +29,7 @@ class Contents(NamedTuple):
 
     network: keras.Model  # as `model.build` makes it, with the weights to serve
     lists: Hierarchy
+    corrections: Corrections
     thresholds: Thresholds
     image_size: int
     crop_context: float
@@ -64,7 +65,7 @@ def module(contents: Contents) -> tf.Module:
     def scored(image_bytes: Any, height_mm: Any, width_mm: Any) -> tuple[Scores, Scores, Any, Evidence]:
         outputs, ok = seen(image_bytes)
         measured = answers.evidence(height_mm, width_mm, lists, contents.size_model)
-        unsized = answers.scores(outputs["logits"], ok, lists)
+        unsized = answers.scores(outputs["logits"], ok, lists, contents.corrections)
         return unsized, answers.sized(unsized, measured, lists), ok, measured
 
     @_graph(*measured_image)

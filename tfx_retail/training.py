@@ -18,6 +18,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from tfx_retail import answers, catalog, fitting, golden, labels, measurements, model, serving, training_data
+from tfx_retail.answers import Hierarchy
 from tfx_retail.config import Config
 from tfx_retail.fitting import Fitted
 from tfx_retail.serving import Contents
@@ -38,9 +39,8 @@ def run_fn(fn_args: Any) -> None:
     """
     settings = fn_args.custom_config
     config = msgspec.json.decode(settings["config"], type=Config)
-    order = labels.read(Path(settings["labels"]))
     graph = tft.TFTransformOutput(fn_args.transform_output)
-    counted = training_data.counts(graph, [label.sku for label in order], config.train)
+    lists, counted = _counted(graph, settings, config)
     validation = training_data.validation_batches(fn_args.eval_files, graph, config, counted)
     checkpoints, run_dir = Path(settings["checkpoints"]), Path(fn_args.model_run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -48,19 +48,26 @@ def run_fn(fn_args: Any) -> None:
         batches = training_data.training_batches(fn_args.train_files, graph, config, counted, scratch)
         fitted = fitting.fit(config, batches, validation, checkpoint_dir=checkpoints, report=report)
     _write_history(fitted, run_dir)
-    contents = _contents(config, fitted, counted, fn_args)
+    contents = _contents(config, fitted, lists, counted, fn_args)
     folder = Path(fn_args.serving_model_dir)
     served = serving.export(contents, folder)
     golden.write(folder, served, *training_data.raw_examples(fn_args.eval_files, graph, GOLDEN_IMAGES))
 
 
-def _contents(config: Config, fitted: Fitted, counted: Counts, fn_args: Any) -> Contents:
-    settings = fn_args.custom_config
+def _counted(graph: tft.TFTransformOutput, settings: dict[str, Any], config: Config) -> tuple[Hierarchy, Counts]:
     order, products = labels.read(Path(settings["labels"])), catalog.read(Path(settings["catalog"]), "csv")
-    lists = answers.hierarchy(order, products, counted.examples > 0)
+    examples = training_data.examples(graph, [label.sku for label in order])
+    lists = answers.hierarchy(order, products, examples > 0)
+    weights = training_data.balanced(examples, config.train)
+    return lists, Counts(examples, weights, lists.look_of_sku, lists.family_of_look)
+
+
+def _contents(config: Config, fitted: Fitted, lists: Hierarchy, counted: Counts, fn_args: Any) -> Contents:
+    settings = fn_args.custom_config
     return Contents(
-        network=_in_float32(config, fitted.network),
+        network=_in_float32(config, fitted.network, counted),
         lists=lists,
+        corrections=answers.uncorrected(lists, counted.examples),
         thresholds=answers.Thresholds(config.serving.accept_above, config.serving.family_accept_above),
         image_size=config.model.image_size,
         crop_context=config.data.crop_context,
@@ -71,12 +78,12 @@ def _contents(config: Config, fitted: Fitted, counted: Counts, fn_args: Any) -> 
     )
 
 
-def _in_float32(config: Config, network: keras.Model) -> keras.Model:
+def _in_float32(config: Config, network: keras.Model, counted: Counts) -> keras.Model:
     """Returns the network computing in float32: served on CPUs, half floats would be slower and less exact."""
     if not config.train.mixed_precision:
         return network
     bare = msgspec.structs.replace(config.model, weights="none")
-    plain = model.build(bare, skus=network.output["logits"].shape[-1])
+    plain = model.build(bare, counted.family_of_look)
     plain.set_weights(network.get_weights())
     return plain
 

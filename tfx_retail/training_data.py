@@ -22,30 +22,32 @@ SOURCE_MARGIN = 1.25  # crops are cut from images this much larger than what the
 
 
 class Counts(NamedTuple):
-    """How many training examples each label has, `[S]`, in label order; and what all of them weigh in the loss."""
+    """How many training examples each SKU has, in label order, what one of them weighs in the loss, and what is to be learnt of it."""
 
-    examples: npt.NDArray[np.int64]
-    weights: npt.NDArray[np.float32]
+    examples: npt.NDArray[np.int64]  # [S]
+    weights: npt.NDArray[np.float32]  # [S]
+    look_of_sku: npt.NDArray[np.int64]  # [S]; the network tells looks, sizes tell the SKUs of a look
+    family_of_look: npt.NDArray[np.int64]  # [L]
 
     @property
     def total(self) -> int:
         return int(self.examples.sum())
 
 
-def counts(graph: tft.TFTransformOutput, skus: Sequence[str], config: TrainConfig) -> Counts:
-    """Returns what Transform counted on the train split.
+def examples(graph: tft.TFTransformOutput, skus: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Returns how many training examples Transform counted of each SKU, [S].
 
     Raises:
       ValueError: fewer than two SKUs have examples.
     """
     found = _counted(graph)
-    examples = np.array([found.get(sku, 0) for sku in skus], np.int64)
-    if np.count_nonzero(examples) < 2:
-        names = ", ".join(sku for sku, count in zip(skus, examples, strict=True) if count) or "none"
+    counted = np.array([found.get(sku, 0) for sku in skus], np.int64)
+    if np.count_nonzero(counted) < 2:
+        names = ", ".join(sku for sku, count in zip(skus, counted, strict=True) if count) or "none"
         raise ValueError(
-            f"train: {examples.sum()} examples of one SKU at most ({names}); a classifier needs two SKUs or more with photos in train"
+            f"train: {counted.sum()} examples of one SKU at most ({names}); a classifier needs two SKUs or more with photos in train"
         )
-    return Counts(examples, balanced(examples, config))
+    return counted
 
 
 def training_batches(
@@ -95,19 +97,19 @@ class TrainingBatches(NamedTuple):
         return self.counted.total // self.batch_size
 
     def epoch(self, number: int) -> Any:
-        """Returns the data set of epoch `number`: images [B, S, S, 3] float32, targets [B, N] and weights [B] float32."""
+        """Returns the data set of epoch `number`: images [B, S, S, 3] float32, targets [B, L] and weights [B] float32."""
         train, side = self.config.train, self.config.model.image_size
         order = int(np.random.default_rng((train.seed, number)).integers(2**31))
         examples = self._shuffled(order).batch(self.batch_size, drop_remainder=True).enumerate()
-        weights = tf.constant(self.counted.weights)
+        weights, look_of_sku = tf.constant(self.counted.weights), tf.constant(self.counted.look_of_sku)
+        looks = len(self.counted.family_of_look)
 
         def finish(batch: Any, example: Any) -> tuple[Any, Any, Any]:
             pixels, labels = example
             seed = tf.stack([tf.constant(order, tf.int64), batch])
             images = _augmented(preprocessing.to_unit(pixels), seed, train.augment, side=side)
-            return *mixed(
-                images, smoothed(labels, train.label_smoothing, len(self.counted.examples)), seed, train.augment.mixup
-            ), tf.gather(weights, labels)
+            targets = smoothed(tf.gather(look_of_sku, labels), train.label_smoothing, looks)
+            return *mixed(images, targets, seed, train.augment.mixup), tf.gather(weights, labels)
 
         return examples.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
@@ -119,22 +121,25 @@ class TrainingBatches(NamedTuple):
 
 
 def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts) -> Any:
-    """Returns images [B, S, S, 3] float32 as serving makes them, and labels [B] int64; SKUs without training examples are left out.
+    """Returns images [B, S, S, 3] float32 as serving makes them, and looks [B] int64; SKUs without training examples are left out.
 
     Raises:
       ValueError: nothing is left.
     """
     known = tf.constant(counted.examples > 0)
-    examples = _examples(_names(files), graph).filter(lambda _, label: known[label])
-    count, side = int(examples.reduce(np.int64(0), lambda count, _: count + 1)), config.model.image_size
+    rows = _examples(_names(files), graph).filter(lambda _, label: known[label])
+    count, side = int(rows.reduce(np.int64(0), lambda count, _: count + 1)), config.model.image_size
     if not count:
         raise ValueError(
             "validation: no example of a SKU that has examples in train; training cannot tell when to stop."
             " Give the validation role a larger share (split.shares or split.carve)"
         )
-    decoded = _decoded(examples, side)
+    decoded = _decoded(rows, side)
     decoded = decoded.cache() if count * side * side * 3 <= MEMORY_BYTES // 4 else decoded
-    batches = decoded.batch(config.train.batch_size).map(lambda pixels, labels: (preprocessing.to_unit(pixels), labels))
+    look_of_sku = tf.constant(counted.look_of_sku)
+    batches = decoded.batch(config.train.batch_size).map(
+        lambda pixels, labels: (preprocessing.to_unit(pixels), tf.gather(look_of_sku, labels))
+    )
     return batches.prefetch(2)
 
 
@@ -152,9 +157,9 @@ def source_side(config: Config) -> int:
     return round(side * SOURCE_MARGIN) if config.train.augment.min_area < 1 else side
 
 
-def smoothed(labels: Any, smoothing: float, skus: int) -> Any:
-    """Returns targets [B, skus]: `smoothing` of each spread over all SKUs. Source: Szegedy et al. 2015, arXiv:1512.00567."""
-    return tf.one_hot(labels, skus) * (1 - smoothing) + smoothing / skus
+def smoothed(looks: Any, smoothing: float, count: int) -> Any:
+    """Returns targets [B, count]: `smoothing` of each spread over all looks. Source: Szegedy et al. 2015, arXiv:1512.00567."""
+    return tf.one_hot(looks, count) * (1 - smoothing) + smoothing / count
 
 
 def balanced(examples: npt.NDArray[np.int64], config: TrainConfig) -> npt.NDArray[np.float32]:

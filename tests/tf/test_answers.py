@@ -10,12 +10,13 @@ import tensorflow as tf
 
 from tests.tf import retail_set
 from tfx_retail import answers, catalog, labels
-from tfx_retail.answers import Hierarchy, Scores, Thresholds
+from tfx_retail.answers import Corrections, Hierarchy, Scores, Thresholds
 from tfx_retail.size_model import SizeModel
 from tfx_retail.sizing import Evidence
 
 SKUS = ("cola", "gone", "lime", "water", "still", "milk")
 TRAINED = np.array([True, True, True, True, True, False])
+EXAMPLES = np.array([20, 5, 20, 30, 10, 0])
 HALF = Thresholds(accept_above=0.5, family_accept_above=0.5)
 NOISE = SizeModel(scale_deviation=0.03, height_jitter=0.01, width_jitter=0.01)
 
@@ -30,12 +31,20 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Hierarchy:
     return answers.hierarchy(labels.read(folder / "labels.csv"), catalog.read(folder / "catalog.csv", "csv"), TRAINED)
 
 
-def logits(**probabilities: float) -> Any:
-    return tf.math.log(tf.constant([[probabilities.get(sku, 1e-9) for sku in SKUS]]))
+def logits(lists: Hierarchy, **probabilities: float) -> Any:
+    """Of looks, from the probabilities of looks by name."""
+    return tf.math.log(tf.constant([[probabilities.get(look, 1e-9) for look in lists.looks]]))
+
+
+def from_logits(lists: Hierarchy, corrections: Corrections | None = None, **probabilities: float) -> Scores:
+    corrections = corrections or answers.uncorrected(lists, EXAMPLES)
+    return answers.scores(logits(lists, **probabilities), tf.constant([True]), lists, corrections)
 
 
 def scored(lists: Hierarchy, **probabilities: float) -> Scores:
-    return answers.scores(logits(**probabilities), tf.constant([True]), lists)
+    """From the probabilities of SKUs."""
+    shown = np.array([[probabilities.get(sku, 0.0) * active for sku, active in zip(SKUS, lists.active, strict=True)]], np.float32)
+    return answers.joint(tf.constant(shown), lists)
 
 
 def measured(lists: Hierarchy, height_mm: float = math.nan, width_mm: float = math.nan, model: SizeModel = NOISE) -> Evidence:
@@ -56,8 +65,30 @@ def _python(value: Any) -> Any:
 
 
 def test_scores_are_zero_for_retired_and_untrained_skus_and_add_up_to_one(lists: Hierarchy) -> None:
-    scores = scored(lists, gone=0.5, milk=0.3, cola=0.1, lime=0.1)
+    scores = from_logits(lists, gone=0.5, milk=0.3, cola=0.1, lime=0.1)
     np.testing.assert_allclose(scores.sku[0], [0.5, 0.0, 0.5, 0.0, 0.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(scores.family[0], [1.0, 0.0, 0.0, 0.0], atol=1e-6)
+
+
+def test_without_a_size_skus_of_a_look_share_it_as_training_showed_them(lists: Hierarchy) -> None:
+    scores = from_logits(lists, water=0.8, cola=0.2)
+    np.testing.assert_allclose(scores.sku[0], [0.2, 0.0, 0.0, 0.6, 0.2, 0.0], atol=1e-6)  # 30 photos of water, 10 of still
+
+
+def test_families_and_looks_within_them_have_temperatures_of_their_own(lists: Hierarchy) -> None:
+    plain = answers.uncorrected(lists, EXAMPLES)
+    scores = from_logits(lists, plain._replace(family_temperature=2.0), cola=0.6, lime=0.2, water=0.2)
+    np.testing.assert_allclose(scores.family[0], [2 / 3, 0.0, 1 / 3, 0.0], atol=1e-6)  # roots of 0.8 and 0.2 are as 2 to 1
+    np.testing.assert_allclose(scores.look[0], [0.5, 0.0, 1 / 6, 1 / 3, 0.0], atol=1e-6)
+    scores = from_logits(lists, plain._replace(look_temperature=0.5), cola=0.6, lime=0.2, water=0.2)
+    np.testing.assert_allclose(scores.look[0], [0.72, 0.0, 0.08, 0.2, 0.0], atol=1e-6)  # squares of 0.6 and 0.2 are as 9 to 1
+
+
+def test_what_balancing_did_is_undone_and_what_shops_hold_is_expected(lists: Hierarchy) -> None:
+    plain, thrice = answers.uncorrected(lists, EXAMPLES), np.float32(math.log(3))
+    for changed in (plain._replace(undone=thrice * np.eye(5, dtype=np.float32)[0]), plain._replace(expected=thrice * np.eye(6)[0])):
+        scores = from_logits(lists, changed, cola=0.25, lime=0.25, water=0.5)
+        np.testing.assert_allclose(scores.look[0], [0.5, 0.0, 1 / 6, 1 / 3, 0.0], atol=1e-6)
 
 
 def test_the_best_family_decides_even_where_a_single_sku_of_another_is_ahead(lists: Hierarchy) -> None:
@@ -94,7 +125,7 @@ def test_a_doubtful_look_is_a_doubt_before_it_needs_a_size(lists: Hierarchy) -> 
 
 
 def test_a_row_without_an_image_says_so_and_prefers_no_sku(lists: Hierarchy) -> None:
-    scores = answers.scores(logits(cola=1.0), tf.constant([False]), lists)
+    scores = answers.scores(logits(lists, cola=1.0), tf.constant([False]), lists, answers.uncorrected(lists, EXAMPLES))
     found = answer(lists, scores, ok=False)
     assert (found["reason"], found["accepted"], found["family_accepted"]) == ("bad_image", False, False)
     assert found["top_scores"] == pytest.approx([0.25] * 4)

@@ -77,8 +77,9 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lists = answers.hierarchy(labels.read(folder / "labels.csv"), catalog.read(folder / "catalog.csv"), np.ones(3, bool))
     settings = retail_set.config().model
     contents = serving.Contents(
-        network=model.build(settings, skus=3),
+        network=model.build(settings, lists.family_of_look),
         lists=lists,
+        corrections=answers.uncorrected(lists, np.ones(3)),
         thresholds=Thresholds(0.5, 0.5),
         image_size=settings.image_size,
         crop_context=0.0,
@@ -147,11 +148,12 @@ def test_what_the_model_does_not_know_or_never_answers_is_not_in_the_top() -> No
 def test_numpy_decides_as_the_served_graph_does(packs: RetailSet, seed: int) -> None:
     lists = answers.hierarchy(labels.read(packs.labels), catalog.read(packs.catalog), np.array([True, True, True, True, True, False]))
     rng = np.random.default_rng(seed)
-    logits = rng.normal(scale=2.0, size=(200, 6)).astype(np.float32)
+    logits = rng.normal(scale=2.0, size=(200, 5)).astype(np.float32)
+    corrections = answers.uncorrected(lists, np.array([4, 0, 5, 6, 7, 0]))._replace(family_temperature=1.3, look_temperature=0.7)
     heights = rng.choice([np.nan, 210.0, 290.0], 200).astype(np.float32)
     ok = np.ones(200, bool)
     measured = answers.evidence(heights, np.full(200, np.nan, np.float32), lists, SizeModel())
-    scores = answers.sized(answers.scores(logits, ok, lists), measured, lists)
+    scores = answers.sized(answers.scores(logits, ok, lists, corrections), measured, lists)
     served = answers.decided(scores, ok, measured, lists, Thresholds(0.5, 0.5))
     decided = decide(scores.sku.numpy(), scores.family.numpy(), lists)
     names = (lists.skus, lists.looks, lists.families, lists.categories)

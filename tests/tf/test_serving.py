@@ -17,6 +17,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tests.tf import retail_set
 from tests.tf.retail_set import RetailSet
 from tfx_retail import golden, signatures
+from tfx_retail.golden import CloseCalls
 
 NAN = float("nan")
 IMAGE = {"image_bytes": "string"}
@@ -182,7 +183,9 @@ def test_a_model_without_golden_answers_is_not_taken_for_sound(tmp_path: Path) -
 def test_strings_may_differ_only_where_the_scores_are_that_close() -> None:
     expected = {"serving_default": {"sku": np.array(["a", "a"]), "confidence": np.array([0.5, 0.5])}}
     found = {"serving_default": {"sku": np.array(["b", "b"]), "confidence": np.array([0.5, 0.50009])}}
-    assert golden.differences(expected, found, np.array([True, False])) == ["serving_default: sku: image 1: b, expected a"]
+    assert golden.differences(expected, found, CloseCalls(np.array([True, False]), np.array([False, True]))) == [
+        "serving_default: sku: image 1: b, expected a"
+    ]
 
 
 def test_the_embedders_name_follows_its_weights(trained: Path, model: Any) -> None:

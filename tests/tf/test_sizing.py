@@ -138,7 +138,7 @@ def answered(lists: Hierarchy, height_mm: Floats, width_mm: Floats, model: SizeM
     shares = np.where(lists.look_of_sku == lists.look_of_sku[lists.skus.index(sku)], 0.0, -30.0).astype(np.float32)
     ok = tf.ones(count, tf.bool)
     measured = answers.evidence(np.float32(height_mm), np.float32(width_mm), lists, model)
-    after = answers.sized(answers.scores(np.tile(shares, (count, 1)), ok, lists), measured, lists)
+    after = answers.sized(answers.joint(tf.nn.softmax(np.tile(shares, (count, 1))), lists), measured, lists)
     found = answers.decided(after, ok, measured, lists, Thresholds(at_least, 0.5))
     names, counts = np.unique(found["reason"].numpy(), return_counts=True)
     reasons = {name.decode(): float(share) for name, share in zip(names, counts / count, strict=True)}
@@ -220,7 +220,7 @@ class Case(NamedTuple):
     def scores(self, order: Sequence[int]) -> tuple[answers.Scores, answers.Scores, Evidence]:
         """Returns the scores before and after sizes, for the SKUs in some order."""
         lists = lists_of(*(self.skus[place] for place in order))
-        before = answers.scores(self.logits[:, list(order)], tf.constant([True]), lists)
+        before = answers.joint(tf.nn.softmax(self.logits[:, list(order)]), lists)
         measured = answers.evidence(self.height_mm, self.width_mm, lists, ROUND)
         return before, answers.sized(before, measured, lists), measured
 
@@ -263,7 +263,7 @@ def test_an_exported_graph_says_the_same_to_the_last_bit(tmp_path: Path) -> None
     def asked(logits: Any, height_mm: Any, width_mm: Any) -> dict[str, Any]:
         ok = tf.ones_like(height_mm, tf.bool)
         measured = answers.evidence(height_mm, width_mm, listed, SKEWED)
-        after = answers.sized(answers.scores(logits, ok, listed), measured, listed)
+        after = answers.sized(answers.joint(tf.nn.softmax(logits), listed), measured, listed)
         return answers.decided(after, ok, measured, listed, Thresholds(0.5, 0.5)) | {"sku_scores": after.sku}
 
     served = tf.Module()
