@@ -20,7 +20,7 @@ def build(config: ModelConfig, family_of_look: Sequence[int] | NDArray[np.int64]
     """Returns the network: [B, S, S, 3] float32 in [0, 1] to a dict of two float32 outputs.
 
     `embedding` [B, embedding_dim] is not yet of unit length; `logits` [B, L] are what a softmax over all looks makes probabilities of.
-    With two heads they are log P(family) + log P(look | family).
+    With two heads they are the family's logit + log P(look | family), so that log-sum-exp over a family's looks is that logit.
 
     Args:
       family_of_look: [L], the family of each look, numbered from 0 on.
@@ -44,7 +44,7 @@ def decayed(variable: Any) -> bool:
 
 
 class FamilyThenLook(layers.Layer):
-    """Joint log scores [B, L] of a head for families and one for the looks within them.
+    """Joint logits [B, L] of a head for families and one for the looks within them.
 
     Source: Redmon and Farhadi 2016, arXiv:1612.08242, section 4: a softmax over each set of siblings.
     """
@@ -56,9 +56,8 @@ class FamilyThenLook(layers.Layer):
         self._look = _head(len(family_of_look), "look_logits")
 
     def call(self, hidden: Any) -> Any:
-        """Returns log P(family) + log P(look | family)."""
-        family = tf.nn.log_softmax(self._family(hidden))
-        look = self._look(hidden)
+        """Returns the family's logit + log P(look | family)."""
+        family, look = self._family(hidden), self._look(hidden)
         by_look = tf.transpose(look)
         highest = tf.stop_gradient(tf.math.unsorted_segment_max(by_look, self._family_of_look, self._families))
         shifted = by_look - tf.gather(highest, self._family_of_look)

@@ -183,7 +183,8 @@ def test_a_model_without_golden_answers_is_not_taken_for_sound(tmp_path: Path) -
 def test_strings_may_differ_only_where_the_scores_are_that_close() -> None:
     expected = {"serving_default": {"sku": np.array(["a", "a"]), "confidence": np.array([0.5, 0.5])}}
     found = {"serving_default": {"sku": np.array(["b", "b"]), "confidence": np.array([0.5, 0.50009])}}
-    assert golden.differences(expected, found, CloseCalls(np.array([True, False]), np.array([False, True]))) == [
+    close = CloseCalls(decided=np.array([True, False]), ranked=np.array([False, True]))
+    assert golden.differences(expected, found, close) == ["serving_default: sku: image 1: b, expected a"]
         "serving_default: sku: image 1: b, expected a"
     ]
 

@@ -230,15 +230,14 @@ def test_a_network_of_keras_applications_takes_zero_to_one() -> None:
     assert found["embedding"].shape == (2, 4)
 
 
-def test_two_heads_give_joint_scores_of_families_and_looks() -> None:
+def test_two_heads_give_joint_logits_of_families_and_looks() -> None:
     network = model.build(ModelConfig(image_size=32, width=8, blocks=(1,), embedding_dim=4), (1, 0, 1, 1))
-    scores = np.exp(network(tf.random.stateless_uniform((3, 32, 32, 3), (1, 2)), training=False)["logits"])
-    np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-6)
     head = network.get_layer("logits")
     assert [weight.shape for weight in head.weights] == [(4, 2), (2,), (4, 4), (4,)]
-    head.weights[1].assign([0.0, 50.0])  # family 1 is sure: look 1 is the only one of family 0
-    scores = np.exp(network(tf.zeros((1, 32, 32, 3)), training=False)["logits"])
-    assert scores[0, 1] < 1e-9
+    for weight, value in zip(head.weights, (0.0, [1.0, 3.0], 0.0, [np.log(1), 9.0, np.log(2), np.log(5)]), strict=True):
+        weight.assign(np.broadcast_to(value, weight.shape))
+    logits = network(tf.zeros((1, 32, 32, 3)), training=False)["logits"]
+    np.testing.assert_allclose(logits[0], [3 + np.log(1 / 8), 1.0, 3 + np.log(2 / 8), 3 + np.log(5 / 8)], rtol=1e-6)
 
 
 def test_one_softmax_does_where_each_look_is_a_family_or_the_config_says_so() -> None:
