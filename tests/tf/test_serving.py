@@ -185,8 +185,6 @@ def test_strings_may_differ_only_where_the_scores_are_that_close() -> None:
     found = {"serving_default": {"sku": np.array(["b", "b"]), "confidence": np.array([0.5, 0.50009])}}
     close = CloseCalls(decided=np.array([True, False]), ranked=np.array([False, True]))
     assert golden.differences(expected, found, close) == ["serving_default: sku: image 1: b, expected a"]
-        "serving_default: sku: image 1: b, expected a"
-    ]
 
 
 def test_the_embedders_name_follows_its_weights(trained: Path, model: Any) -> None:
