@@ -21,7 +21,7 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         bool, Meta(description="Go on where anomalies or leaking photos would stop the run; the verdict still decides what is pushed")
     ] = False
     no_cache: Annotated[bool, Meta(description="Run every node, whatever earlier runs left")] = False
-    settings: Annotated[list[str], Meta(description="Further settings, one a line: train.learning_rate=0.001")] = []
+    settings: Annotated[list[str] | None, Meta(description="Further settings, one a line: train.learning_rate=0.001")] = None
 
 
 def read(text: str) -> Parameters:
@@ -51,7 +51,7 @@ def applied(config: Config, given: Parameters) -> Config:
 
 
 def _changes(given: Parameters) -> dict[str, Any]:
-    changes = dict(config_file.parse(text) for text in given.settings)
+    changes = dict(config_file.parse(text) for text in given.settings or ())
     changes |= {} if given.data_path is None else {"data.path": given.data_path}
     changes |= {} if given.epochs is None else {"train.epochs": given.epochs}
     changes |= {"data.on_anomalies": "warn", "data.on_leakage": "warn"} if given.force else {}

@@ -20,14 +20,13 @@ root: {root}
 catalog: {{path: {data}/catalog.csv}}
 data: {{path: {data}, format: voc, photo_facts: photos.csv, sample: {{photos: 60, skus: 12, seed: 3}}}}
 model: {{image_size: 32, width: 8, blocks: [1, 1], embedding_dim: 16}}
-train: {{epochs: 3, warmup_epochs: 0.5, batch_size: 32, early_stopping_epochs: 0}}
+train: {{epochs: 1, warmup_epochs: 0.5, batch_size: 32, early_stopping_epochs: 0}}
 serving: {{dir: {serving}}}
 verdict:
   min_examples: 10
   rules: [{{metric: family_accuracy, at_least: {at_least}}}]
 airflow: {airflow}
 """
-NODES = 14  # of the pipeline, whichever way its schema comes
 _STATES = {
     "0": "unknown",
     "1": "new",
@@ -79,6 +78,11 @@ class Scene:
         target = Path(given["TFX_RETAIL_PIPELINES"]) / f"{self.name}.json"
         subprocess.run([given["TFX_RETAIL_COMMAND"], "compile", str(config), "-o", str(target)], check=True, timeout=600)
         self.live.wait_for_dag(self.name)
+
+    def nodes(self) -> set[str]:
+        """Returns the names of the pipeline's nodes."""
+        compiled = json.loads((Path(self.live.settings()["TFX_RETAIL_PIPELINES"]) / f"{self.name}.json").read_bytes())
+        return {node["name"] for node in compiled["nodes"]}
 
     def start(self, run_id: str, **params: Any) -> str:
         """Triggers a run."""

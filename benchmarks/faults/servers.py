@@ -10,7 +10,7 @@ from benchmarks.faults.scene import Scene
 from benchmarks.faults.scene import dice as chance
 from tests.airflow.live import ENDED, Live
 
-TRIES = 5
+TRIES = 3
 
 
 def scheduler_killed(live: Live) -> Outcome:

@@ -7,8 +7,9 @@ from tfx_retail import parameters
 from tfx_retail.config_file import ConfigError
 
 
-def test_an_empty_form_changes_nothing() -> None:
-    text = '{"data_path": null, "epochs": null, "force": false, "no_cache": false, "settings": []}'
+@pytest.mark.parametrize("settings", ["null", "[]"])
+def test_an_empty_form_changes_nothing(settings: str) -> None:
+    text = f'{{"data_path": null, "epochs": null, "force": false, "no_cache": false, "settings": {settings}}}'
     assert parameters.applied(config(), parameters.read(text)) == parameters.applied(config(), parameters.read(""))
 
 

@@ -76,8 +76,11 @@ def form(known: Compiled) -> dict[str, Param]:
 
 
 def _param(name: str, field: dict[str, Any], now: Any) -> Param:
-    if "anyOf" in field:  # Airflow's form reads `type` alone
-        field["type"] = [kind["type"] for kind in field.pop("anyOf")]
+    kinds = field.pop("anyOf", [])
+    for kind in kinds:
+        field |= kind
+    if kinds:  # Airflow's form reads `type` alone, and asks for a value unless null is among it
+        field["type"] = [kind["type"] for kind in kinds]
     description = field.pop("description") + (f". Empty: {now}" if now is not None else "")
     default = field.pop("default")
     return Param(default, description=description, title=name.replace("_", " "), **field)
@@ -91,13 +94,24 @@ def _wire(known: Compiled, file: Path, environment: Environment, wanted: Airflow
 
     first = task(CONFIGURE, {"TFX_RETAIL_PARAMS": "{{ params | tojson }}"})
     tasks = {node.name: task(node.name, **_node_options(node, wanted), **alerts.of_node(node.name, notify)) for node in known.nodes}
-    for node in known.nodes:
-        tasks[node.name].set_upstream([tasks[name] for name in node.upstream] or [first])
+    for name, upstream in direct(known.nodes).items():
+        tasks[name].set_upstream([tasks[other] for other in upstream] or [first])
     report = task(REPORT, trigger_rule="all_done", **alerts.of_report(wanted.deadline_min))
     done = EmptyOperator(task_id="done", trigger_rule="none_failed")  # Report succeeds for failed runs too: the run's state is not its
     for last in (tasks[name] for name in _leaves(known)):
         last.set_downstream([report, done])
-    first.set_downstream(report)
+
+
+def direct(nodes: Sequence[Node]) -> dict[str, list[str]]:
+    """Returns for each node those before it that no other node stands between.
+
+    A task runs when all before it have succeeded, and those when all before them have. So the edges that are left out change neither what
+    runs, nor what is skipped, nor what a Clear takes along; without them the graph can be read.
+    """
+    before: dict[str, set[str]] = {}
+    for node in nodes:
+        before[node.name] = set(node.upstream).union(*(before[name] for name in node.upstream))
+    return {node.name: [name for name in node.upstream if all(name not in before[other] for other in node.upstream)] for node in nodes}
 
 
 def _node_options(node: Node, wanted: AirflowConfig) -> dict[str, Any]:
