@@ -15,14 +15,14 @@ nearest class mean by cosine: Mensink et al. 2013, doi:10.1109/TPAMI.2013.83, on
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-Kind = Literal["confidence", "energy", "distance"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from tfx_retail.unknowns import Kind
+
 Floats = NDArray[np.float32]
 Crop = tuple[bytes, int]  # encoded image, number of its look
 

@@ -4,6 +4,8 @@ Source: Hendrycks and Gimpel, A baseline for detecting misclassified and out-of-
 Li and Srikant, ODIN (arXiv:1706.02690), for the share of unknown ones passed where 95 % of the known ones are kept.
 """
 
+from typing import Literal, get_args
+
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from tfx_retail.intervals import Interval
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+Kind = Literal["confidence", "energy", "distance"]  # of unknown scores; `unknown_score` says what they are
+KINDS: tuple[Kind, ...] = get_args(Kind)
 KEPT = 0.95
 
 

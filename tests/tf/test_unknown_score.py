@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfx_retail import unknown_score
+from tfx_retail import unknowns
 from tfx_retail.unknown_score import class_means, score
 
 NOTHING = tf.zeros((1, 2))
@@ -35,7 +35,7 @@ def test_distance_without_means_is_refused() -> None:
 
 def test_each_kind_works_in_a_graph_with_any_number_of_rows() -> None:
     means = np.eye(2, dtype=np.float32)
-    for kind in unknown_score.KINDS:
+    for kind in unknowns.KINDS:
         graph = tf.function(lambda best, logits, kind=kind: score(kind, best, logits, logits, means), reduce_retracing=True)
         for count in (0, 3):
             assert graph(tf.zeros(count), tf.zeros((count, 2))).shape == (count,)

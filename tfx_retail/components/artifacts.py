@@ -31,6 +31,12 @@ class Predictions(Artifact):
     TYPE_NAME = "RetailPredictions"
 
 
+class Sibling(Artifact):
+    """`sibling.json`: figures of a model that was trained without some SKUs; `evidence.npz`: what it says of crops of these."""
+
+    TYPE_NAME = "RetailSibling"
+
+
 class InfraCheck(Artifact):
     """`infra_check.json`: whether a fresh process gets the trainer's answers from the exported model."""
 
