@@ -29,24 +29,48 @@ def augment(images: Any, seed: Any, config: AugmentConfig, *, side: int) -> Any:
     return _erased(images, erase, config.erase) if config.erase else images
 
 
-def mixed(images: Any, targets: Any, seed: Any, alpha: float) -> tuple[Any, Any]:
-    """Returns each image and target blended with another one's. Source: Zhang et al. 2017, arXiv:1710.09412.
+def mixed(images: Any, targets: Any, seed: Any, config: AugmentConfig) -> tuple[Any, Any]:
+    """Returns each image and target blended with another one's, or with a rectangle of it.
+
+    Source: Zhang et al. 2017, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899.
 
     Args:
       images: [B, S, S, 3] float32.
       targets: [B, N] float32 probabilities.
-      alpha: of the Beta distribution that the shares come from; 0 returns both as they are.
     """
-    if not alpha:
+    if not (config.mixup or config.cutmix):
         return images, targets
-    first, second, _ = (tf.random.experimental.stateless_fold_in(seed, part) for part in (3, 4, 5))
-    count = tf.shape(images)[0]
+    blend, cut = (tf.random.experimental.stateless_fold_in(seed, part) for part in (3, 4))
+    taken = _blended(images, blend, config.mixup)
+    if config.cutmix:
+        taken = tf.where(_chosen(images, cut, config.cutmix), _rectangles(images, cut), taken)
+    share = tf.reduce_mean(taken, axis=(1, 2, 3))[:, None]
+    return images + taken * (images[::-1] - images), targets + share * (targets[::-1] - targets)
+
+
+def _blended(images: Any, seed: Any, alpha: float) -> Any:
+    """Returns the share of the other image, [B, S, S, 1]: at most one half."""
+    count, side = tf.shape(images)[0], tf.shape(images)[1]
+    if not alpha:
+        return tf.zeros((count, side, side, 1))
     # the ratio of two Gamma variables is Beta distributed; the small term keeps 0 / 0 out
-    a = tf.random.stateless_gamma((count,), first, alpha) + 1e-6
-    b = tf.random.stateless_gamma((count,), second, alpha) + 1e-6
-    share = tf.maximum(a, b) / (a + b)  # at least half of an image stays its own
-    mix = share[:, None, None, None]
-    return mix * images + (1 - mix) * images[::-1], share[:, None] * targets + (1 - share[:, None]) * targets[::-1]
+    a, b = tf.unstack(tf.random.stateless_gamma((2, count), seed, alpha) + 1e-6)
+    return tf.broadcast_to((tf.minimum(a, b) / (a + b))[:, None, None, None], (count, side, side, 1))
+
+
+def _chosen(images: Any, seed: Any, probability: float) -> Any:
+    draw = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), tf.random.experimental.stateless_fold_in(seed, 0))
+    return draw < probability
+
+
+def _rectangles(images: Any, seed: Any) -> Any:
+    """Returns 1 within a rectangle of each image, of up to one half of it, [B, S, S, 1]."""
+    count, side = tf.shape(images)[0], tf.shape(images)[1]
+    u = tf.random.stateless_uniform((3, count, 1), tf.random.experimental.stateless_fold_in(seed, 1))
+    half = tf.sqrt(u[0] / 2) / 2
+    line = (tf.cast(tf.range(side), tf.float32)[None] + 0.5) / tf.cast(side, tf.float32)
+    inside_x, inside_y = (tf.abs(line - (half + (1 - 2 * half) * place)) < half for place in (u[1], u[2]))
+    return tf.cast(inside_y[:, :, None] & inside_x[:, None, :], tf.float32)[..., None]
 
 
 def _warped(images: Any, seed: Any, config: AugmentConfig, side: int) -> Any:

@@ -113,6 +113,7 @@ class ModelConfig(Section, frozen=True):
         Literal["family", "flat"],
         Meta(description="`family`: one head tells the family, another the look within it; `flat`: one softmax over all looks"),
     ] = "family"
+    squeeze: Annotated[bool, Meta(description="channels of the compact network's blocks are weighed by what the whole image shows")] = False
     embedding_dim: Annotated[int, Meta(ge=2, description="length of the vector that `embed` returns")] = 128
     dropout: Annotated[Share, Meta(description="dropped share of the last features in training")] = 0.2
 
@@ -130,6 +131,7 @@ class AugmentConfig(Section, frozen=True):
     hue: Annotated[float, Meta(ge=0.0, le=0.5, description="largest turn of the colour circle, as a share of it")] = 0.0
     erase: Annotated[Share, Meta(description="probability of blanking a random rectangle")] = 0.0
     mixup: Annotated[float, Meta(ge=0.0, description="alpha of mixup's Beta distribution")] = 0.0
+    cutmix: Annotated[Share, Meta(description="share of images that get a rectangle of another one instead of being blended with it")] = 0.0
 
 
 class TrainConfig(Section, frozen=True):
@@ -146,7 +148,19 @@ class TrainConfig(Section, frozen=True):
     clip_norm: Annotated[float, Meta(ge=0.0, description="largest global norm of a gradient; 0: no limit")] = 1.0
     label_smoothing: Annotated[float, Meta(ge=0.0, lt=1.0, description="share of the target spread over all SKUs")] = 0.1
     ema: Annotated[float, Meta(ge=0.0, lt=1.0, description="momentum of the weights' moving average that is exported; 0: off")] = 0.0
-    mixed_precision: Annotated[bool, Meta(description="float16 arithmetic on a GPU; off on a CPU, where it is slower")] = False
+    mixed_precision: Annotated[
+        bool,
+        Meta(description="half-precision arithmetic where it is faster: float16 on a GPU, bfloat16 on a CPU with AVX512_BF16 or AMX"),
+    ] = False
+    image_size: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024,
+            description="side in pixels in training, for `backbone: compact`; 0: `model.image_size`. Crops show things larger than they are"
+            " served, and a smaller side makes up for it",
+        ),
+    ] = 0
     class_balance: Annotated[Literal["none", "loss"], Meta(description="`loss`: each SKU weighs the same, up to the limit")] = "none"
     class_balance_limit: Annotated[float, Meta(ge=1.0, description="largest weight of a SKU relative to the mean")] = 10.0
     early_stopping_epochs: Annotated[

@@ -28,7 +28,8 @@ def build(config: ModelConfig, family_of_look: Sequence[int] | NDArray[np.int64]
     Raises:
       ValueError: the backbone's name is unknown, its weights do not fit, or it cannot take this image size.
     """
-    images = keras.Input((config.image_size, config.image_size, 3), name="images")
+    side = None if config.backbone == "compact" else config.image_size  # trained and served at different sides
+    images = keras.Input((side, side, 3), name="images")
     features = _trunk(config)(images)
     embedding = layers.Dense(config.embedding_dim, use_bias=False, name="embedding")(features)
     embedding = layers.BatchNormalization(name="embedding_norm")(embedding)
@@ -90,7 +91,7 @@ def _trunk(config: ModelConfig) -> keras.Model:
 
 def _compact(config: ModelConfig) -> keras.Model:
     """Returns the residual network; each stage has twice the channels of the one before and half its side."""
-    images = keras.Input((config.image_size, config.image_size, 3))
+    images = keras.Input((None, None, 3))
     x = layers.Rescaling(4.0, offset=-2.0)(images)  # [0, 1] to about zero mean and unit deviation
     small = config.image_size < 48  # a 28 pixel image cannot afford to lose half its side before the first stage
     x = _convolution(x, config.width, stride=1 if small else 2)
@@ -98,12 +99,12 @@ def _compact(config: ModelConfig) -> keras.Model:
     for stage, blocks in enumerate(config.blocks):
         for block in range(blocks):
             stride = 2 if stage > 0 and block == 0 else 1
-            x = _residual_block(x, config.width * 2**stage, stride=stride)
+            x = _residual_block(x, config.width * 2**stage, stride=stride, squeeze=config.squeeze)
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(images, x, name="trunk")
 
 
-def _residual_block(x: Any, channels: int, *, stride: int) -> Any:
+def _residual_block(x: Any, channels: int, *, stride: int, squeeze: bool) -> Any:
     """Two 3x3 convolutions around a shortcut. Source: He et al. 2015, arXiv:1512.03385; shortcut: arXiv:1812.01187, model D."""
     shortcut = x
     if stride > 1:
@@ -112,7 +113,15 @@ def _residual_block(x: Any, channels: int, *, stride: int) -> Any:
         shortcut = _convolution(shortcut, channels, kernel=1)
     x = layers.ReLU()(_convolution(x, channels, stride=stride))
     x = _convolution(x, channels, gamma="zeros")  # each block starts as the identity, which trains more evenly
+    x = _squeezed(x, channels) if squeeze else x
     return layers.ReLU()(layers.Add()([x, shortcut]))
+
+
+def _squeezed(x: Any, channels: int) -> Any:
+    """Source: Hu et al. 2017, arXiv:1709.01507."""
+    weights = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    weights = layers.Dense(channels // 4, activation="relu")(weights)
+    return layers.Multiply()([x, layers.Dense(channels, activation="sigmoid")(weights)])
 
 
 def _convolution(x: Any, channels: int, *, kernel: int = 3, stride: int = 1, gamma: str = "ones") -> Any:

@@ -44,7 +44,7 @@ def run_fn(fn_args: Any) -> None:
     validation = training_data.validation_batches(fn_args.eval_files, graph, config, counted)
     checkpoints, run_dir = Path(settings["checkpoints"]), Path(fn_args.model_run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
-    with _precision(config), _scratch(checkpoints) as scratch, _reporter(settings.get("progress"), run_dir) as report:
+    with precision(config), _scratch(checkpoints) as scratch, _reporter(settings.get("progress"), run_dir) as report:
         batches = training_data.training_batches(fn_args.train_files, graph, config, counted, scratch)
         fitted = fitting.fit(config, batches, validation, checkpoint_dir=checkpoints, report=report)
     _write_history(fitted, run_dir)
@@ -65,7 +65,7 @@ def _counted(graph: tft.TFTransformOutput, settings: dict[str, Any], config: Con
 def _contents(config: Config, fitted: Fitted, lists: Hierarchy, counted: Counts, fn_args: Any) -> Contents:
     settings = fn_args.custom_config
     return Contents(
-        network=_in_float32(config, fitted.network, counted),
+        network=in_float32(config, fitted.network, counted),
         lists=lists,
         corrections=answers.uncorrected(lists, counted.examples),
         thresholds=answers.Thresholds(config.serving.accept_above, config.serving.family_accept_above),
@@ -78,8 +78,8 @@ def _contents(config: Config, fitted: Fitted, lists: Hierarchy, counted: Counts,
     )
 
 
-def _in_float32(config: Config, network: keras.Model, counted: Counts) -> keras.Model:
-    """Returns the network computing in float32: served on CPUs, half floats would be slower and less exact."""
+def in_float32(config: Config, network: keras.Model, counted: Counts) -> keras.Model:
+    """Returns the network computing in float32: few machines that serve are faster in half floats, and all are less exact."""
     if not config.train.mixed_precision:
         return network
     bare = msgspec.structs.replace(config.model, weights="none")
@@ -89,15 +89,23 @@ def _in_float32(config: Config, network: keras.Model, counted: Counts) -> keras.
 
 
 @contextmanager
-def _precision(config: Config) -> Iterator[None]:
-    """Sets Keras to half floats for a while, where the config wants it and a GPU is there."""
+def precision(config: Config) -> Iterator[None]:
+    """Sets Keras to half floats for a while, where the config wants it and the machine has them."""
     before = keras.config.dtype_policy()
-    wanted = config.train.mixed_precision and bool(tf.config.list_physical_devices("GPU"))
-    keras.config.set_dtype_policy("mixed_float16" if wanted else "float32")
+    keras.config.set_dtype_policy(_policy() if config.train.mixed_precision else "float32")
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _policy() -> str:
+    """Returns the fastest arithmetic of this machine: a CPU without instructions for bfloat16 would be slower in it."""
+    if tf.config.list_physical_devices("GPU"):
+        return "mixed_float16"
+    cpu = Path("/proc/cpuinfo")
+    flags = cpu.read_text(encoding="utf-8").split() if cpu.is_file() else []
+    return "mixed_bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "float32"
 
 
 @contextmanager

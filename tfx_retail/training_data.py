@@ -98,7 +98,7 @@ class TrainingBatches(NamedTuple):
 
     def epoch(self, number: int) -> Any:
         """Returns the data set of epoch `number`: images [B, S, S, 3] float32, targets [B, L] and weights [B] float32."""
-        train, side = self.config.train, self.config.model.image_size
+        train, side = self.config.train, training_side(self.config)
         order = int(np.random.default_rng((train.seed, number)).integers(2**31))
         examples = self._shuffled(order).batch(self.batch_size, drop_remainder=True).enumerate()
         weights, look_of_sku = tf.constant(self.counted.weights), tf.constant(self.counted.look_of_sku)
@@ -109,7 +109,7 @@ class TrainingBatches(NamedTuple):
             seed = tf.stack([tf.constant(order, tf.int64), batch])
             images = _augmented(preprocessing.to_unit(pixels), seed, train.augment, side=side)
             targets = smoothed(tf.gather(look_of_sku, labels), train.label_smoothing, looks)
-            return *mixed(images, targets, seed, train.augment.mixup), tf.gather(weights, labels)
+            return *mixed(images, targets, seed, train.augment), tf.gather(weights, labels)
 
         return examples.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
@@ -153,8 +153,13 @@ def raw_examples(files: Sequence[str], graph: tft.TFTransformOutput, count: int)
 
 def source_side(config: Config) -> int:
     """Returns the side in pixels at which training images are decoded: larger than the network's where crops are cut from them."""
-    side = config.model.image_size
+    side = training_side(config)
     return round(side * SOURCE_MARGIN) if config.train.augment.min_area < 1 else side
+
+
+def training_side(config: Config) -> int:
+    """Returns the side in pixels of the images that the network is trained on."""
+    return config.train.image_size or config.model.image_size
 
 
 def smoothed(looks: Any, smoothing: float, count: int) -> Any:

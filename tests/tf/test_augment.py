@@ -64,11 +64,29 @@ def test_turning_the_hue_leaves_grey_as_it_is() -> None:
 def test_mixup_blends_images_and_targets_with_the_same_share() -> None:
     images = tf.stack([tf.zeros((2, 2, 3)), tf.ones((2, 2, 3))])
     targets = tf.constant([[1.0, 0.0], [0.0, 1.0]])
-    found, mixed_targets = mixed(images, targets, SEED, 0.4)
+    found, mixed_targets = mixed(images, targets, SEED, changed(mixup=0.4))
     np.testing.assert_allclose(found[:, 0, 0, 0], mixed_targets[:, 1], atol=1e-6)
     np.testing.assert_allclose(tf.reduce_sum(mixed_targets, axis=1), [1.0, 1.0], atol=1e-6)
     assert float(mixed_targets[0, 0]) >= 0.5
     assert float(mixed_targets[1, 1]) >= 0.5
+
+
+def test_cutmix_gives_a_rectangle_and_its_share_of_the_target() -> None:
+    images = tf.stack([tf.zeros((40, 40, 3)), tf.ones((40, 40, 3))])
+    found, targets = mixed(images, tf.eye(2), SEED, changed(cutmix=1.0))
+    for image, own, target in zip(found.numpy(), (0.0, 1.0), targets.numpy(), strict=True):
+        inside = image[:, :, 0] != own
+        rows, columns = inside.any(axis=1), inside.any(axis=0)
+        np.testing.assert_array_equal(inside, rows[:, None] & columns[None])  # one rectangle
+        assert 0 < inside.mean() <= 0.55
+        assert target[int(own)] == pytest.approx(1 - inside.mean(), abs=1e-5)
+
+
+def test_some_images_are_cut_and_the_others_blended() -> None:
+    images = tf.concat([tf.zeros((32, 8, 8, 3)), tf.ones((32, 8, 8, 3))], axis=0)
+    found, _ = mixed(images, tf.one_hot([0] * 32 + [1] * 32, 2), SEED, changed(mixup=0.4, cutmix=0.5))
+    cut = [bool(np.isin(image, (0.0, 1.0)).all()) for image in found.numpy()]
+    assert 16 < sum(cut) < 48
 
 
 def changed(**changes: object) -> AugmentConfig:
