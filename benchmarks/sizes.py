@@ -16,8 +16,9 @@ import tensorflow as tf
 from defusedxml import ElementTree
 from numpy.typing import NDArray
 
-from tfx_retail import answers, catalog, labels, sample, size_model
-from tfx_retail.answers import Hierarchy, Thresholds
+from tfx_retail import answers, catalog, decisions, labels, sample, size_model
+from tfx_retail.answers import Hierarchy
+from tfx_retail.decisions import Thresholds
 from tfx_retail.product import Product
 from tfx_retail.size_model import SizeModel
 from tfx_retail.sizing import Evidence
@@ -152,7 +153,7 @@ def _graphs(lists: Hierarchy) -> tuple[object, object]:
 
     def answer(scores: answers.Scores, measured: Evidence, sides: tf.Tensor) -> object:
         ok = tf.ones_like(sides, tf.bool)
-        return answers.decided(scores, ok, measured, lists, Thresholds(0.5, 0.5))
+        return decisions.decided(scores, ok, measured, lists, Thresholds(0.5, 0.5))
 
     def unsized(logits: tf.Tensor, sides: tf.Tensor) -> object:
         before = answers.joint(tf.nn.softmax(logits), lists)
@@ -247,7 +248,7 @@ def ask(lists: Hierarchy, height_mm: Floats, width_mm: Floats, model: SizeModel,
     logits = (np.where(lists.look_of_sku == look, 0.0, -50.0) + chance).astype(np.float32)
     ok = tf.ones(len(height_mm), tf.bool)
     measured = answers.evidence(np.float32(height_mm), np.float32(width_mm), lists, model)
-    found = answers.decided(
+    found = decisions.decided(
         answers.sized(answers.joint(tf.nn.softmax(logits), lists), measured, lists), ok, measured, lists, Thresholds(SURE, SURE)
     )
     return Answered(found["sku"].numpy() == sku.encode(), found["confidence"].numpy().astype(np.float64), found["reason"].numpy())

@@ -1,4 +1,4 @@
-"""From the network's logits to the answers of the model contract, as a graph: joint scores, then family, look and SKU within each other."""
+"""From the network's logits to joint scores of SKUs, looks and families, as a graph; `decisions` makes answers of them."""
 
 import math
 from collections.abc import Sequence
@@ -15,9 +15,6 @@ from tfx_retail.size_model import SizeModel
 from tfx_retail.sizing import Evidence, Packs
 
 TOP = 5
-# A measurement has told a SKU from the others of its look if it is so many times as likely of it as of the next one: with less, only
-# the shares would decide that the picture gives to SKUs that look alike. Source: "substantial" in Jeffreys, Theory of Probability, app. B.
-EVIDENCE = 10**0.5
 
 Indices = npt.NDArray[np.int64]
 
@@ -42,13 +39,6 @@ class Hierarchy(NamedTuple):
         return min(TOP, int(self.active.sum()))
 
 
-class Thresholds(NamedTuple):
-    """From which confidence on an answer is `accepted`, of a SKU and of a family."""
-
-    accept_above: float
-    family_accept_above: float
-
-
 class Corrections(NamedTuple):
     """What stands between the network's logits and probabilities that can be believed."""
 
@@ -65,6 +55,7 @@ class Scores(NamedTuple):
     sku: Any  # [B, S] float32, rows add up to 1; 0 for SKUs that may not win
     look: Any  # [B, L] float32
     family: Any  # [B, F] float32
+    unknown: Any  # [B] float32: how much speaks for a product that the model does not know
 
 
 def hierarchy(labels: Sequence[Label], products: Catalog, trained: npt.NDArray[np.bool_]) -> Hierarchy:
@@ -143,10 +134,10 @@ def _within_families(logits: Any, lists: Hierarchy) -> tuple[Any, Any]:
 
 
 def joint(sku: Any, lists: Hierarchy) -> Scores:
-    """Returns the scores of looks and families that belong to those of SKUs, [B, S]."""
+    """Returns the scores of looks and families that belong to those of SKUs, [B, S]; unknown is what the best look leaves."""
     look = _by_look(sku, lists, tf.math.unsorted_segment_sum)
     family = tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(look), lists.family_of_look, len(lists.families)))
-    return Scores(sku, look, family)
+    return Scores(sku, look, family, 1.0 - tf.reduce_max(look, axis=1))
 
 
 def evidence(height_mm: Any, width_mm: Any, lists: Hierarchy, model: SizeModel) -> Evidence:
@@ -163,7 +154,7 @@ def evidence(height_mm: Any, width_mm: Any, lists: Hierarchy, model: SizeModel) 
 def sized(before: Scores, measured: Evidence, lists: Hierarchy) -> Scores:
     """Returns the scores with each look's share given to its SKUs anew: as before, times the likelihood of the measured sizes.
 
-    Looks keep what they have.
+    Looks keep what they have, and what speaks for an unknown product is as before.
     """
     likelihood = measured.log_likelihood
     best = _gather(_by_look(tf.where(lists.active, likelihood, -math.inf), lists, tf.math.unsorted_segment_max), lists.look_of_sku)
@@ -171,69 +162,8 @@ def sized(before: Scores, measured: Evidence, lists: Hierarchy) -> Scores:
     total = _gather(_by_look(weighed, lists, tf.math.unsorted_segment_sum), lists.look_of_sku)
     share = tf.math.divide_no_nan(weighed, total)
     compared = (total > 0) & tf.reduce_any(measured.used, axis=1, keepdims=True)  # else the scores stay what they were, to the last bit
-    return joint(tf.where(compared, share * _gather(before.look, lists.look_of_sku), before.sku), lists)
-
-
-def decided(given: Scores, ok: Any, measured: Evidence, lists: Hierarchy, thresholds: Thresholds) -> dict[str, Any]:
-    """Returns the outputs of `serving_default` by name: the best family, the best look within it, the best SKU within that."""
-    family = tf.argmax(given.family, axis=1)
-    look = tf.argmax(tf.where(lists.family_of_look == family[:, None], given.look, -1.0), axis=1)
-    allowed = (lists.look_of_sku == look[:, None]) & lists.active
-    sku = tf.argmax(tf.where(allowed, given.sku, -1.0), axis=1)
-    category = tf.gather(lists.category_of_family, family)
-    confidence, look_confidence = _at(given.sku, sku), _at(given.look, look)
-    family_confidence = _at(given.family, family)
-    size = _size_problem(sku, allowed, measured)
-    reason = _reason(confidence, look_confidence, ok, size, thresholds)
-    first = tf.one_hot(sku, len(lists.skus), on_value=2.0)  # above every probability, so that the decided SKU leads
-    order = tf.math.top_k(tf.where(lists.active, given.sku, -1.0) + first, lists.top).indices
-    return {
-        "sku": _name(lists.skus, sku),
-        "confidence": confidence,
-        "accepted": reason == "ok",
-        "reason": reason,
-        "look": _name(lists.looks, look),
-        "look_confidence": look_confidence,
-        "family": _name(lists.families, family),
-        "family_confidence": family_confidence,
-        "family_accepted": ok & (family_confidence >= thresholds.family_accept_above),
-        "category": _name(lists.categories, category),
-        "category_confidence": _at(_category_scores(given.family, lists), category),
-        "unknown_score": unknown(given),
-        "top_skus": tf.gather(tf.constant(lists.skus), order),
-        "top_scores": tf.gather(given.sku, order, batch_dims=1),
-    }
-
-
-def unknown(given: Scores) -> Any:
-    """Returns [B] float32: how much speaks for a product that the model does not know, one minus the best SKU's score."""
-    return 1.0 - tf.reduce_max(given.sku, axis=1)
-
-
-def _size_problem(sku: Any, allowed: Any, measured: Evidence) -> Any:
-    """Returns [B] strings, empty where the size is no reason to refuse.
-
-    `size_unknown`: it fits no SKU of the look. `size_needed`: the look has several and none is given, or it favours none: measured is
-    the side in which they agree, or they are too much alike.
-
-    Args:
-      allowed: [B, S] bool, the active SKUs of the decided look.
-    """
-    rivals = allowed & ~tf.one_hot(sku, allowed.shape[1], on_value=True, off_value=False)
-    lead = _at(measured.log_likelihood, sku) - tf.reduce_max(tf.where(rivals, measured.log_likelihood, -math.inf), axis=1)
-    problem = tf.where(lead >= math.log(EVIDENCE), "", "size_needed")
-    return tf.where(tf.reduce_any(allowed & measured.fits, axis=1), problem, "size_unknown")
-
-
-def _reason(confidence: Any, look_confidence: Any, ok: Any, size: Any, thresholds: Thresholds) -> Any:
-    """Returns [B] strings; what rules an answer out comes before what weakens it, and a doubtful look before its sizes."""
-    reason = tf.where(confidence >= thresholds.accept_above, "ok", "doubt")
-    refused = tf.where(look_confidence >= thresholds.accept_above, size, "doubt")
-    return tf.where(ok, tf.where(size == "", reason, refused), "bad_image")
-
-
-def _category_scores(family: Any, lists: Hierarchy) -> Any:
-    return tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(family), lists.category_of_family, len(lists.categories)))
+    after = joint(tf.where(compared, share * _gather(before.look, lists.look_of_sku), before.sku), lists)
+    return after._replace(unknown=before.unknown)
 
 
 def _of_whole_looks(side_mm: npt.NDArray[np.float32], lists: Hierarchy) -> npt.NDArray[np.float32]:
@@ -253,14 +183,6 @@ def _by_look(values: Any, lists: Hierarchy, combine: Any) -> Any:
 
 def _gather(values: Any, index: Indices) -> Any:
     return tf.gather(values, index, axis=1)
-
-
-def _at(values: Any, index: Any) -> Any:
-    return tf.gather(values, index, batch_dims=1)
-
-
-def _name(names: Sequence[str], index: Any) -> Any:
-    return tf.gather(tf.constant(names), index)
 
 
 def _numbered(names: Sequence[str]) -> tuple[Indices, tuple[str, ...]]:

@@ -36,7 +36,7 @@ def lists_of(model_dir: Path) -> Hierarchy:
 
 
 def decide(sku_scores: Floats, family_scores: Floats, lists: Hierarchy) -> Decisions:
-    """Returns the best family, the best look within it, the best SKU within that; `answers.decided` is the same as a graph.
+    """Returns the best family, the best look within it, the best SKU within that; `decisions.decided` is the same as a graph.
 
     Args:
       sku_scores: [N, S] float32, joint probabilities in label order.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tfx_retail import signatures
+from tfx_retail import features, signatures
 from tfx_retail.versions import EXTRA
 
 TOLERANCE = 1e-4
@@ -95,9 +95,10 @@ def _close_calls(model_dir: Path, answers: Answers) -> CloseCalls:
     """Tells of each image whether two scores, or a score and a threshold, lie so close that rounding decides."""
     facts = json.loads((model_dir / EXTRA / "model.json").read_text(encoding="utf-8"))
     families = np.sort(answers["predict_all"]["family_scores"], axis=1)[:, -2:]
-    above, family_above = facts["thresholds"]["accept_above"], facts["thresholds"]["family_accept_above"]
     gaps, ranks = [np.diff(families, axis=1)], []
-    for outputs in (answers["serving_default"], answers["predict_sized"]):
+    for signature in features.SIGNATURES:
+        outputs, limits = answers[signature], facts["thresholds"][signature]
+        above, family_above = (math.inf if limit is None else limit for limit in limits.values())
         ranked = np.diff(outputs["top_scores"], axis=1)
         ranks.append(ranked)
         gaps += [ranked[:, :1], outputs["family_confidence"][:, None] - family_above]

@@ -16,12 +16,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from tfx_retail import answers, features, preprocessing
-from tfx_retail.answers import Corrections, Hierarchy, Scores, Thresholds
+from tfx_retail import answers, decisions, features, preprocessing
+from tfx_retail.answers import Corrections, Hierarchy, Scores
+from tfx_retail.decisions import Decided, Thresholds
 from tfx_retail.signatures import HEIGHT, SIGNATURES, WIDTH, requests
 from tfx_retail.size_model import SizeModel
 from tfx_retail.sizing import Evidence
 from tfx_retail.versions import EXTRA
+
+PREDICT_BOTH = features.SIGNATURES  # `predict_both` answers as each of these does
 
 
 class Contents(NamedTuple):
@@ -30,7 +33,7 @@ class Contents(NamedTuple):
     network: keras.Model  # as `model.build` makes it, with the weights to serve
     lists: Hierarchy
     corrections: Corrections
-    thresholds: Thresholds
+    thresholds: Mapping[str, Thresholds]  # of `serving_default` and of `predict_sized`
     image_size: int
     crop_context: float
     labels: Path  # labels.csv and catalog.csv as they were in training
@@ -65,18 +68,18 @@ def module(contents: Contents) -> tf.Module:
     def scored(image_bytes: Any, height_mm: Any, width_mm: Any) -> tuple[Scores, Scores, Any, Evidence]:
         outputs, ok = seen(image_bytes)
         measured = answers.evidence(height_mm, width_mm, lists, contents.size_model)
-        unsized = answers.scores(outputs["logits"], ok, lists, contents.corrections)
-        return unsized, answers.sized(unsized, measured, lists), ok, measured
+        return *_weighed(outputs["logits"], ok, measured, contents.corrections, lists), ok, measured
 
     @_graph(*measured_image)
     def predict_sized(image_bytes: Any, measured_height_mm: Any, measured_width_mm: Any) -> dict[str, Any]:
         _, sized, ok, measured = scored(image_bytes, measured_height_mm, measured_width_mm)
-        return answers.decided(sized, ok, measured, lists, contents.thresholds)
+        return decisions.decided(sized, ok, measured, lists, contents.thresholds["predict_sized"])
 
     @_graph(*image)
     def serving_default(image_bytes: Any) -> dict[str, Any]:
         unknown = tf.fill(tf.shape(image_bytes), math.nan)
-        return predict_sized(image_bytes, unknown, unknown)
+        unsized, _, ok, nothing = scored(image_bytes, unknown, unknown)
+        return decisions.decided(unsized, ok, nothing, lists, contents.thresholds["serving_default"])
 
     @_graph(*measured_image)
     def predict_all(image_bytes: Any, measured_height_mm: Any, measured_width_mm: Any) -> dict[str, Any]:
@@ -85,8 +88,8 @@ def module(contents: Contents) -> tf.Module:
 
     @_graph(*measured_image)
     def predict_both(image_bytes: Any, measured_height_mm: Any, measured_width_mm: Any) -> dict[str, Any]:
-        unsized, sized, _, _ = scored(image_bytes, measured_height_mm, measured_width_mm)
-        return {"serving_default": _raw(unsized), "predict_sized": _raw(sized)}
+        outputs, ok = seen(image_bytes)
+        return _both(outputs, ok, measured_height_mm, measured_width_mm, contents)
 
     @_graph(*[_spec(name) for name in SIGNATURES["serve_examples"]])
     def serve_examples(examples: Any) -> dict[str, Any]:
@@ -113,8 +116,36 @@ def _graph(*specs: tf.TensorSpec) -> Callable[[Callable[..., Any]], Any]:
     return lambda function: tf.function(tf.autograph.experimental.do_not_convert(function), input_signature=specs)
 
 
+def _both(outputs: Mapping[str, Any], ok: Any, height_mm: Any, width_mm: Any, contents: Contents) -> dict[str, dict[str, Any]]:
+    """Returns what each of PREDICT_BOTH scores and accepts, and what it would score if nothing had been calibrated."""
+    lists = contents.lists
+    unknown = tf.fill(tf.shape(height_mm), math.nan)
+    nothing, measured = (answers.evidence(*sizes, lists, contents.size_model) for sizes in ((unknown, unknown), (height_mm, width_mm)))
+    neutral = answers.uncorrected(lists, np.array([contents.examples[sku] for sku in lists.skus]))
+    given, plain = (_weighed(outputs["logits"], ok, measured, corrections, lists) for corrections in (contents.corrections, neutral))
+    cases = zip(PREDICT_BOTH, given, plain, (nothing, measured), strict=True)
+    return {
+        name: _judged(one, other, decisions.decide(one, ok, sizes, lists, contents.thresholds[name])) for name, one, other, sizes in cases
+    }
+
+
+def _weighed(logits: Any, ok: Any, measured: Evidence, corrections: Corrections, lists: Hierarchy) -> tuple[Scores, Scores]:
+    """Returns the scores without sizes and with them."""
+    unsized = answers.scores(logits, ok, lists, corrections)
+    return unsized, answers.sized(unsized, measured, lists)
+
+
 def _raw(given: Scores) -> dict[str, Any]:
-    return {"sku_scores": given.sku, "family_scores": given.family, "unknown_score": answers.unknown(given)}
+    return {"sku_scores": given.sku, "family_scores": given.family, "unknown_score": given.unknown}
+
+
+def _judged(given: Scores, uncalibrated: Scores, found: Decided) -> dict[str, Any]:
+    return _raw(given) | {
+        "accepted": found.accepted,
+        "family_accepted": found.family_accepted,
+        "score": found.score,
+        "uncalibrated": uncalibrated.sku,
+    }
 
 
 def export(contents: Contents, folder: Path) -> tf.Module:
@@ -169,7 +200,7 @@ def _facts(contents: Contents) -> dict[str, Any]:
     return {
         "image_size": contents.image_size,
         "crop_context": contents.crop_context,
-        "thresholds": contents.thresholds._asdict(),
+        "thresholds": {name: _limits(of_signature) for name, of_signature in contents.thresholds.items()},
         "size_model": msgspec.to_builtins(contents.size_model),
         "k": contents.lists.top,
         "signatures": list(SIGNATURES),
@@ -178,6 +209,12 @@ def _facts(contents: Contents) -> dict[str, Any]:
         "examples": contents.examples,
         "never_answered": [sku for sku, active in zip(contents.lists.skus, contents.lists.active, strict=True) if not active],
     }
+
+
+def _limits(thresholds: Thresholds) -> dict[str, Any]:
+    """Returns them for JSON, which has no infinity: null accepts nothing."""
+    values = {"accept_above": thresholds.accept_above, "family_accept_above": thresholds.family_accept_above}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _write_warmup(path: Path, size: int) -> None:

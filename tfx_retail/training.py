@@ -17,7 +17,7 @@ import msgspec
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_retail import answers, catalog, fitting, golden, labels, measurements, model, serving, training_data
+from tfx_retail import answers, catalog, decisions, features, fitting, golden, labels, measurements, model, serving, training_data
 from tfx_retail.answers import Hierarchy
 from tfx_retail.config import Config
 from tfx_retail.fitting import Fitted
@@ -68,7 +68,9 @@ def _contents(config: Config, fitted: Fitted, lists: Hierarchy, counted: Counts,
         network=in_float32(config, fitted.network, counted),
         lists=lists,
         corrections=answers.uncorrected(lists, counted.examples),
-        thresholds=answers.Thresholds(config.serving.accept_above, config.serving.family_accept_above),
+        thresholds=dict.fromkeys(
+            features.SIGNATURES, decisions.Thresholds(config.serving.accept_above, config.serving.family_accept_above)
+        ),
         image_size=config.model.image_size,
         crop_context=config.data.crop_context,
         labels=Path(settings["labels"]),

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from tests.tf import retail_set
-from tfx_retail import answers, catalog, labels
-from tfx_retail.answers import Corrections, Hierarchy, Scores, Thresholds
+from tfx_retail import answers, catalog, decisions, labels
+from tfx_retail.answers import Corrections, Hierarchy, Scores
+from tfx_retail.decisions import Thresholds
 from tfx_retail.size_model import SizeModel
 from tfx_retail.sizing import Evidence
 
@@ -54,7 +55,7 @@ def measured(lists: Hierarchy, height_mm: float = math.nan, width_mm: float = ma
 def answer(
     lists: Hierarchy, scores: Scores, *, size: Evidence | None = None, ok: bool = True, thresholds: Thresholds = HALF
 ) -> dict[str, Any]:
-    found = answers.decided(scores, tf.constant([ok]), size or measured(lists), lists, thresholds)
+    found = decisions.decided(scores, tf.constant([ok]), size or measured(lists), lists, thresholds)
     return {name: _python(value.numpy()[0]) for name, value in found.items()}
 
 

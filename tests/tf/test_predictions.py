@@ -11,10 +11,24 @@ from tfx.types.standard_artifacts import Examples, Model
 
 from tests.tf import retail_set
 from tests.tf.retail_set import RetailSet
-from tfx_retail import answers, catalog, evaluation, features, labels, model, outcomes, prediction_files, predictions, serving, signatures
-from tfx_retail.answers import Hierarchy, Thresholds
+from tfx_retail import (
+    answers,
+    catalog,
+    decisions,
+    evaluation,
+    features,
+    labels,
+    model,
+    outcomes,
+    prediction_files,
+    predictions,
+    serving,
+    signatures,
+)
+from tfx_retail.answers import Hierarchy
 from tfx_retail.components import artifacts
 from tfx_retail.components.predictions import SkuPredictions, predict, translated
+from tfx_retail.decisions import Thresholds
 from tfx_retail.errors import UserError
 from tfx_retail.evaluation import SIGNATURES, decide, in_top, truth
 from tfx_retail.predictions import Answers, Chunk
@@ -80,7 +94,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         network=model.build(settings, lists.family_of_look),
         lists=lists,
         corrections=answers.uncorrected(lists, np.ones(3)),
-        thresholds=Thresholds(0.5, 0.5),
+        thresholds=dict.fromkeys(evaluation.SIGNATURES, Thresholds(0.5, 0.5)),
         image_size=settings.image_size,
         crop_context=0.0,
         labels=folder / "labels.csv",
@@ -154,7 +168,7 @@ def test_numpy_decides_as_the_served_graph_does(packs: RetailSet, seed: int) -> 
     ok = np.ones(200, bool)
     measured = answers.evidence(heights, np.full(200, np.nan, np.float32), lists, SizeModel())
     scores = answers.sized(answers.scores(logits, ok, lists, corrections), measured, lists)
-    served = answers.decided(scores, ok, measured, lists, Thresholds(0.5, 0.5))
+    served = decisions.decided(scores, ok, measured, lists, Thresholds(0.5, 0.5))
     decided = decide(scores.sku.numpy(), scores.family.numpy(), lists)
     names = (lists.skus, lists.looks, lists.families, lists.categories)
     for level, name in enumerate(evaluation.LEVELS):

@@ -107,6 +107,21 @@ def test_a_request_without_images_gets_an_answer_without_rows(model: Any, signat
     assert {name: value.shape[0] for name, value in found.items()} == dict.fromkeys(CONTRACT[signature][1], 0)
 
 
+def test_what_the_predictions_node_asks_is_what_the_signatures_say(model: Any) -> None:
+    images = [retail_set.pack("water", 300), retail_set.pack("cola", 300), b"no image"]
+    heights, widths = np.array([200, NAN, NAN], np.float32), np.full(3, NAN, np.float32)
+    both = model.predict_both(tf.constant(images), heights, widths)
+    assert sorted(both) == ["predict_sized", "serving_default"]
+    for name, found in both.items():
+        said = signatures.predict(model, images, height_mm=heights, width_mm=widths, signature=name)
+        for output in ("accepted", "family_accepted", "unknown_score"):
+            np.testing.assert_allclose(found[output].numpy(), said[output], atol=1e-6)
+        assert found["uncalibrated"].shape == found["sku_scores"].shape == (3, 6)
+        np.testing.assert_allclose(found["score"].numpy(), np.where(said["accepted"], said["confidence"], 0.0), atol=1e-6)
+    raw = signatures.predict(model, images, height_mm=heights, width_mm=widths, signature="predict_all")
+    np.testing.assert_allclose(both["predict_sized"]["sku_scores"].numpy(), raw["sku_scores"], atol=1e-6)
+
+
 def test_examples_are_answered_like_the_images_and_sizes_in_them(model: Any) -> None:
     images, heights = [retail_set.pack("water", 302), retail_set.pack("lime", 302)], [300.0, NAN]
     by_example = signatures.predict(model, images, height_mm=heights, signature="serve_examples")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from tfx_retail import answers, catalog, labels, sizing
-from tfx_retail.answers import Hierarchy, Thresholds
+from tfx_retail import answers, catalog, decisions, labels, sizing
+from tfx_retail.answers import Hierarchy
+from tfx_retail.decisions import Thresholds
 from tfx_retail.product import Product
 from tfx_retail.sample.assortment import assortment
 from tfx_retail.size_model import SizeModel
@@ -139,7 +140,7 @@ def answered(lists: Hierarchy, height_mm: Floats, width_mm: Floats, model: SizeM
     ok = tf.ones(count, tf.bool)
     measured = answers.evidence(np.float32(height_mm), np.float32(width_mm), lists, model)
     after = answers.sized(answers.joint(tf.nn.softmax(np.tile(shares, (count, 1))), lists), measured, lists)
-    found = answers.decided(after, ok, measured, lists, Thresholds(at_least, 0.5))
+    found = decisions.decided(after, ok, measured, lists, Thresholds(at_least, 0.5))
     names, counts = np.unique(found["reason"].numpy(), return_counts=True)
     reasons = {name.decode(): float(share) for name, share in zip(names, counts / count, strict=True)}
     right, accepted = found["sku"].numpy() == sku.encode(), found["accepted"].numpy()
@@ -264,7 +265,7 @@ def test_an_exported_graph_says_the_same_to_the_last_bit(tmp_path: Path) -> None
         ok = tf.ones_like(height_mm, tf.bool)
         measured = answers.evidence(height_mm, width_mm, listed, SKEWED)
         after = answers.sized(answers.joint(tf.nn.softmax(logits), listed), measured, listed)
-        return answers.decided(after, ok, measured, listed, Thresholds(0.5, 0.5)) | {"sku_scores": after.sku}
+        return decisions.decided(after, ok, measured, listed, Thresholds(0.5, 0.5)) | {"sku_scores": after.sku}
 
     served = tf.Module()
     specs = [tf.TensorSpec(shape, tf.float32) for shape in ([None, 30], [None], [None])]

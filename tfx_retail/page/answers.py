@@ -170,8 +170,9 @@ def _doubt(given: Collected, made: Predicted) -> Doubt:
 
 def answered(given: Collected, made: Predicted, signature: str, name: str) -> Answered:
     """Returns what a signature answered, under the name that its line has."""
-    chosen = {**(given.config.get("serving") or {}), **(given.model.get("thresholds") or {})}  # what the model itself has counts
-    return Answered(name, made.answers[signature].confidence, made.right(signature)[:, 0], float(chosen.get("accept_above", 0.5)))
+    chosen = given.model.get("thresholds") or given.config.get("serving") or {}  # what the model itself has counts
+    above = chosen.get(signature, chosen).get("accept_above", 0.5)
+    return Answered(name, made.answers[signature].confidence, made.right(signature)[:, 0], float("inf") if above is None else float(above))
 
 
 def _sureness(made: Predicted) -> Iterator[Figure]:
