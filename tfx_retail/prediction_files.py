@@ -18,6 +18,10 @@ SKU_SCORES, FAMILY_SCORES, UNKNOWN_SCORE = "sku_scores", "family_scores", "unkno
 DECIDED = "decided"  # [4], indices of LEVELS; -1: the earlier model's answer has no place in the new lists
 CONFIDENCES = "confidences"  # [3], of SKU, look and family
 IN_TOP = "in_top"  # 1 where the label is among `top_skus`
+ACCEPTED = "accepted"  # [2], 0 or 1: the SKU, the family; this, `score` and `before` are not there if the model is of earlier code
+SCORE = "score"  # the one that decides: accepted from a threshold on
+LOSSES = "losses"  # [2], Brier score and log loss of `sku_scores`
+BEFORE = "before"  # [3], confidence of the decided SKU, Brier score and log loss, all before temperatures and priors
 _FILE = "predictions.json"
 
 
@@ -39,6 +43,7 @@ class PredictionFacts(Struct, frozen=True, kw_only=True):
     added: dict[str, list[str]] = {}  # `baseline`, `reference` -> SKUs that only the new model answers
     removed: dict[str, list[str]] = {}  # and those that only the earlier one answers
     same_look: list[str] = []  # SKUs that share their look with another that may be answered
+    training_crops: dict[str, int] = {}  # SKU -> crops that the model was trained on
     seconds: float = 0.0
 
     @property

@@ -15,12 +15,16 @@ from tfx_retail import features
 from tfx_retail.evaluation import LEVELS, SIGNATURES, Decisions, Floats, Indices
 from tfx_retail.features import Feature, Kind
 from tfx_retail.prediction_files import (
+    ACCEPTED,
+    BEFORE,
     CONFIDENCES,
     DECIDED,
     FAMILY_SCORES,
     IN_TOP,
     LABEL,
+    LOSSES,
     MASKED,
+    SCORE,
     SKU_SCORES,
     TRUTH,
     UNKNOWN_SCORE,
@@ -28,7 +32,17 @@ from tfx_retail.prediction_files import (
     read_facts,
 )
 
+_ABSENT = [float("nan")] * 3
+
 FACTS = tuple(feature for feature in features.ALL if feature is not features.IMAGE)
+
+
+class Doubt(NamedTuple):
+    """How sure one signature of one model is of N crops, as three numbers and two flags each: the scores themselves are slow to read."""
+
+    accepted: Indices  # [N, 2], 0 or 1: SKU and family
+    score: Floats  # [N], the one that decides
+    before: Floats  # [N, 3], as BEFORE says
 
 
 class Answers(NamedTuple):
@@ -39,6 +53,8 @@ class Answers(NamedTuple):
     unknown_score: Floats  # [N]
     decisions: Decisions
     in_top: NDArray[np.bool_]  # [N]
+    losses: Floats | None = None  # [N, 2], as LOSSES says
+    doubt: Doubt | None = None  # None: the model is of earlier code, and does not say
 
 
 class Chunk(NamedTuple):
@@ -83,6 +99,12 @@ def encode(
         _set_floats(feature[f"{signature}/{CONFIDENCES}"], answer.decisions.confidences[row])
         feature[f"{signature}/{DECIDED}"].int64_list.value.extend(answer.decisions.indices[row].tolist())
         feature[f"{signature}/{IN_TOP}"].int64_list.value.append(int(answer.in_top[row]))
+        if answer.losses is not None:
+            _set_floats(feature[f"{signature}/{LOSSES}"], answer.losses[row])
+        if answer.doubt is not None:
+            feature[f"{signature}/{ACCEPTED}"].int64_list.value.extend(answer.doubt.accepted[row].tolist())
+            _set_floats(feature[f"{signature}/{SCORE}"], answer.doubt.score[row : row + 1])
+            _set_floats(feature[f"{signature}/{BEFORE}"], answer.doubt.before[row])
     for signature, decided in (masked or {}).items():
         feature[f"{signature}/{MASKED}"].int64_list.value.extend(decided[row].ravel().tolist())
     return bytes(example.SerializeToString())
@@ -114,6 +136,10 @@ def _spec(signatures: list[str], skus: int, families: int) -> dict[str, Any]:
         spec[f"{signature}/{CONFIDENCES}"] = fixed([3], tf.float32)
         spec[f"{signature}/{DECIDED}"] = fixed([len(LEVELS)], tf.int64)
         spec[f"{signature}/{IN_TOP}"] = fixed([], tf.int64)
+        spec[f"{signature}/{LOSSES}"] = fixed([2], tf.float32, default_value=_ABSENT[:2])
+        spec[f"{signature}/{ACCEPTED}"] = fixed([2], tf.int64, default_value=[0, 0])
+        spec[f"{signature}/{SCORE}"] = fixed([], tf.float32, default_value=_ABSENT[0])
+        spec[f"{signature}/{BEFORE}"] = fixed([3], tf.float32, default_value=_ABSENT)
     return spec
 
 
@@ -139,4 +165,6 @@ def _answers(batch: dict[str, NDArray[Any]], signature: str) -> Answers:
         return batch[f"{signature}/{name}"]
 
     decisions = Decisions(of(DECIDED), of(CONFIDENCES))
-    return Answers(of(SKU_SCORES), of(FAMILY_SCORES), of(UNKNOWN_SCORE), decisions, of(IN_TOP).astype(bool))
+    doubt = None if np.isnan(of(SCORE)).all() else Doubt(of(ACCEPTED), of(SCORE), of(BEFORE))
+    losses = None if np.isnan(of(LOSSES)).all() else of(LOSSES)
+    return Answers(of(SKU_SCORES), of(FAMILY_SCORES), of(UNKNOWN_SCORE), decisions, of(IN_TOP).astype(bool), losses, doubt)

@@ -78,21 +78,28 @@ def area(score: Floats, right: Flags, groups: Indices, *, draws: int = 200, seed
     )
 
 
-def precision(right: Flags, accepted: Flags, groups: Indices) -> Estimate:
-    """Returns the share of right answers among the accepted ones, with exact bounds over groups (`bounds`); None where none is accepted."""
-    numbers = np.unique(groups[accepted], return_inverse=True)[1]
+def share(flags: Flags, groups: Indices) -> Estimate:
+    """Returns the share of [N] flags that are set, with exact bounds over groups (`bounds`); None without crops."""
+    numbers = np.unique(groups, return_inverse=True)[1]
     sizes = np.bincount(numbers).astype(float)
-    totals = Totals(sizes, np.bincount(numbers, weights=right[accepted]).astype(float))
+    totals = Totals(sizes, np.bincount(numbers, weights=flags).astype(float))
     if not len(sizes):
         return Estimate(value=None, interval=None, crops=0, groups=0)
     found = bounds.lower(totals, _SIDE, 0.0), bounds.upper(totals, _SIDE, 1.0)
     return Estimate(value=totals.mean, interval=found, crops=int(sizes.sum()), groups=len(sizes))
 
 
+def precision(right: Flags, accepted: Flags, groups: Indices) -> Estimate:
+    """Returns the share of right answers among the accepted ones, with exact bounds over groups; None where none is accepted."""
+    return share(right[accepted], groups[accepted])
+
+
 def precision_by(values: Sequence[str] | NDArray[Any], right: Flags, accepted: Flags, groups: Indices) -> dict[str, Estimate]:
     """Returns the precision among accepted answers of each slice, for the [N] values of the feature that makes the slices."""
     names, place = np.unique(np.asarray(values), return_inverse=True)
-    return {str(name): precision(right, accepted & (place == index), groups) for index, name in enumerate(names.tolist())}
+    order = np.argsort(place, kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(place, minlength=len(names)))[:-1])
+    return {str(name): precision(right[rows], accepted[rows], groups[rows]) for name, rows in zip(names.tolist(), parts, strict=True)}
 
 
 def _check(score: Floats) -> None:

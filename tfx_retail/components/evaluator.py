@@ -19,7 +19,7 @@ from tfx.types.channel import Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.types.standard_artifacts import ModelEvaluation
 
-from tfx_retail import columns, features, metrics
+from tfx_retail import columns, doubted, features, look_alikes, metrics
 from tfx_retail.components import artifacts
 from tfx_retail.evaluation import LEVELS, SIGNATURES, Counts, per_class
 from tfx_retail.prediction_files import DECIDED, IN_TOP, LABEL, SKU_SCORES, TRUTH, PredictionFacts, file_pattern, read_facts
@@ -42,7 +42,7 @@ class SkuEvaluatorExecutor(BaseBeamExecutor):
     """Runs TFMA on Beam and sums its results up."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:  # noqa: N802  # TFX's name
-        """Writes TFMA's own files and `evaluation.json`."""
+        """Writes TFMA's own files, `evaluation.json` and `look_alikes.csv`."""
         del exec_properties  # `code` is read by the cache alone
         predictions = Path(get_single_uri(input_dict["predictions"]))
         folder = Path(get_single_uri(output_dict["evaluation"]))
@@ -50,7 +50,7 @@ class SkuEvaluatorExecutor(BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             analyse(pipeline, predictions, folder)
         write_config(folder)
-        result = summarise(folder, read_facts(predictions))
+        result = with_doubt(summarise(folder, read_facts(predictions)), predictions, folder)
         (folder / "evaluation.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
 
 
@@ -100,6 +100,19 @@ def summarise(folder: Path, facts: PredictionFacts) -> dict[str, SignatureEvalua
     if not facts.counts[ROLE]:
         return {name: SignatureEvaluation(overall=dict(_ANY), absent=list(facts.skus)) for name in SIGNATURES}
     return {name: _summary(tfma.load_eval_result(str(folder), model_name=name), facts.skus) for name in SIGNATURES}
+
+
+def with_doubt(measured: dict[str, SignatureEvaluation], predictions: Path, folder: Path) -> dict[str, SignatureEvaluation]:
+    """Returns the evaluations with how far they can be trusted, and writes into `folder` which SKU is taken for which."""
+    found = doubted.read(predictions, ROLE)
+    names = look_alikes.Names(found.facts.skus, found.facts.families)
+    alike = {name: look_alikes.find(found.shown.truth, answered, names) for name, answered in found.answered.items()}
+    look_alikes.write(folder / "look_alikes.csv", alike)
+    doubts = doubted.measure(found)
+    return {
+        name: msgspec.structs.replace(one, doubt=doubts[name], look_alikes=look_alikes.shortened(alike[name]))
+        for name, one in measured.items()
+    }
 
 
 def _schema(facts: PredictionFacts) -> schema_pb2.Schema:

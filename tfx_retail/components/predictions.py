@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model
 from tfx.utils import path_utils
 
-from tfx_retail import evaluation, features, preprocessing
+from tfx_retail import evaluation, features, preprocessing, reliability
 from tfx_retail.answers import Hierarchy
 from tfx_retail.components import artifacts
 from tfx_retail.errors import UserError
@@ -28,10 +29,17 @@ from tfx_retail.prediction_files import (
     file_path,
     write_facts,
 )
-from tfx_retail.predictions import Answers, encode
+from tfx_retail.predictions import Answers, Doubt, encode
 from tfx_retail.signatures import BATCH
+from tfx_retail.versions import EXTRA
 
 ROLES = ("calibration", "eval")  # train and validation have shaped the model: what it says of them proves nothing
+
+
+class _Trained(msgspec.Struct, frozen=True):
+    """What `model.json` says of the training."""
+
+    examples: dict[str, int]  # SKU -> crops
 
 
 class Predictor(NamedTuple):
@@ -82,6 +90,7 @@ def predict(examples: Path, candidate: Path, baseline: Path | None, folder: Path
         added={prefix.rstrip("/"): _only(lists, predictors[prefix].lists) for prefix in predictors if prefix},
         removed={prefix.rstrip("/"): _only(predictors[prefix].lists, lists) for prefix in predictors if prefix},
         same_look=_same_look(lists),
+        training_crops=_training_crops(candidate),
         seconds=round(time.monotonic() - begun, 3),
     )
     write_facts(folder, facts)
@@ -162,8 +171,29 @@ def _labels(skus: list[str], lists: Hierarchy) -> Indices:
 def _answers(scores: Mapping[str, NDArray[Any]], lists: Hierarchy, label: Indices) -> Answers:
     sku_scores = scores[SKU_SCORES]
     decisions = evaluation.decide(sku_scores, scores[FAMILY_SCORES], lists)
-    hits = evaluation.in_top(sku_scores, decisions.indices[:, 0], label, lists)
-    return Answers(sku_scores, scores[FAMILY_SCORES], scores[UNKNOWN_SCORE], decisions, hits)
+    decided = decisions.indices[:, 0]
+    return Answers(
+        sku_scores,
+        scores[FAMILY_SCORES],
+        scores[UNKNOWN_SCORE],
+        decisions,
+        evaluation.in_top(sku_scores, decided, label, lists),
+        losses=_losses(sku_scores, label),
+        doubt=_doubt(scores, decided, label) if "uncalibrated" in scores else None,
+    )
+
+
+def _losses(sku_scores: NDArray[np.float32], label: Indices) -> NDArray[np.float32]:
+    """Returns [N, 2], Brier score and log loss."""
+    return np.stack(reliability.losses(sku_scores, label), axis=1).astype(np.float32)
+
+
+def _doubt(scores: Mapping[str, NDArray[Any]], decided: Indices, label: Indices) -> Doubt:
+    """Returns what the model says of its own answers; models of earlier code have no `uncalibrated` and say nothing."""
+    accepted = np.stack([scores["accepted"], scores["family_accepted"]], axis=1).astype(np.int64)
+    before = scores["uncalibrated"]
+    confidence = before[np.arange(len(decided)), decided]
+    return Doubt(accepted, scores["score"], np.column_stack([confidence, _losses(before, label)]))
 
 
 def _masked(scores: Mapping[str, Mapping[str, Any]], predictors: Mapping[str, Predictor]) -> dict[str, Indices]:
@@ -191,6 +221,10 @@ def _only(lists: Hierarchy, others: Hierarchy) -> list[str]:
     """Returns the SKUs that the one answers and the other does not, in label order."""
     answered = _answered(lists) - _answered(others)
     return [sku for sku in lists.skus if sku in answered]
+
+
+def _training_crops(folder: Path) -> dict[str, int]:
+    return msgspec.json.decode((folder / EXTRA / "model.json").read_bytes(), type=_Trained).examples
 
 
 def _same_look(lists: Hierarchy) -> list[str]:
