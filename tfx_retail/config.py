@@ -219,8 +219,24 @@ class Rule(Section, frozen=True):
     """One condition of the blessing: a metric on the eval role has to reach a value."""
 
     metric: Annotated[
-        Literal["sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss"],
-        Meta(description="what is measured"),
+        Literal[
+            "sku_accuracy",
+            "look_accuracy",
+            "family_accuracy",
+            "category_accuracy",
+            "top_k_accuracy",
+            "macro_f1",
+            "log_loss",
+            "brier",
+            "ece",
+            "coverage",
+            "accepted_precision",
+        ],
+        Meta(
+            description="what is measured; `ece`: calibration error, which fails only if it is proven to be over `at_most`, by 1,000 crops "
+            "or more: with fewer, give log_loss and brier (Brier score) too; `coverage`: share of crops whose SKU is accepted; "
+            "`accepted_precision`: share of right ones among these, which fails only if it is proven to be under `at_least`"
+        ),
     ]
     signature: Annotated[Signature, Meta(description="which answers are measured")] = "serving_default"
     at_least: Annotated[float | None, Meta(description="the smallest value that will do; give this or `at_most`")] = None
@@ -229,6 +245,8 @@ class Rule(Section, frozen=True):
     def __post_init__(self) -> None:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("give exactly one of at_least and at_most")
+        if (self.metric, self.at_most is None) in (("ece", True), ("accepted_precision", False)):
+            raise ValueError(f"{self.metric}: goes with {'at_most' if self.metric == 'ece' else 'at_least'}")
 
 
 class Gate(Section, frozen=True):

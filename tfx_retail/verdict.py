@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from tfx_retail import comparison
+from tfx_retail import comparison, doubt_rules
 from tfx_retail.comparison import Earlier, Interval, Measured, SliceResult
 from tfx_retail.config import Rule, VerdictConfig
 from tfx_retail.doubt import Doubt
+from tfx_retail.doubt_rules import Finding
 from tfx_retail.look_alikes import LookAlikes
 from tfx_retail.runs import Override
 from tfx_retail.slices import ALL, SIZE_PAIRS, TOP_FACINGS, Crops
@@ -37,7 +38,7 @@ class SignatureEvaluation(Struct, frozen=True, kw_only=True):
 class RuleResult(Struct, frozen=True, kw_only=True):
     """One rule, what was found and what came of it. `value` None: not measured, or not a number."""
 
-    kind: Literal["absolute", "slice", "infra"] = "absolute"
+    kind: Literal["absolute", "proof", "slice", "infra"] = "absolute"  # `proof`: too few examples to prove a fault do not block
     metric: str
     signature: str
     value: float | None
@@ -61,7 +62,7 @@ class RuleResult(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """`verdict.json`: blessed where every rule passed, slices with too few groups aside: they neither block nor pass."""
+    """`verdict.json`: blessed where every rule passed; slices and rules of proof with too few groups neither block nor pass."""
 
     blessed: bool
     rules: list[RuleResult]
@@ -121,10 +122,13 @@ def judge(
 
 
 def _blocks(rule: RuleResult) -> bool:
-    return rule.result == "fail" or (rule.result == "too_few" and rule.kind != "slice")
+    return rule.result == "fail" or (rule.result == "too_few" and rule.kind not in ("slice", "proof"))
 
 
 def _judge_rule(rule: Rule, measured: SignatureEvaluation | None, config: VerdictConfig, crops: Crops | None) -> RuleResult:
+    found = doubt_rules.find(rule, measured.doubt if measured else None)
+    if found is not None:
+        return _judge_doubt(rule, found, measured.examples if measured else 0, config.min_examples)
     value = measured.overall.get(rule.metric) if measured else None
     examples = measured.examples if measured else 0
     result: Result = "pass" if _holds(rule, value) else "fail"
@@ -145,6 +149,27 @@ def _judge_rule(rule: Rule, measured: SignatureEvaluation | None, config: Verdic
     )
 
 
+def _judge_doubt(rule: Rule, found: Finding, examples: int, min_examples: int) -> RuleResult:
+    few = examples < min_examples
+    proof = rule.metric in doubt_rules.PROVEN and not few
+    of = "accepted examples" if rule.metric == "accepted_precision" else "examples"
+    why = f"too few: at least {min_examples} are needed" if few else found.said
+    counted = "; ".join(filter(None, (f"{found.crops:,} {of} of {found.groups:,} groups", why)))
+    return RuleResult(
+        kind="proof" if proof else "absolute",
+        metric=rule.metric,
+        signature=rule.signature,
+        value=found.value,
+        at_least=rule.at_least,
+        at_most=rule.at_most,
+        examples=found.crops,
+        result="too_few" if few else found.result,
+        text=_sentence(rule, found.value, found.interval, counted),
+        interval=found.interval,
+        groups=found.groups,
+    )
+
+
 def _holds(rule: Rule, value: float | None) -> bool:
     if value is None:
         return False
@@ -154,11 +179,15 @@ def _holds(rule: Rule, value: float | None) -> bool:
 
 
 def _words(rule: Rule, value: float | None, examples: int, min_examples: int, interval: Interval | None) -> str:
+    few = f", too few: at least {min_examples} are needed" if examples < min_examples else ""
+    return _sentence(rule, value, interval, f"{examples:,} examples{few}")
+
+
+def _sentence(rule: Rule, value: float | None, interval: Interval | None, counted: str) -> str:
     found = "not measured" if value is None else "not a number" if math.isnan(value) else f"{value:.3f}"
     asked = f"at least {rule.at_least:g}" if rule.at_least is not None else f"at most {rule.at_most:g}"
-    few = f", too few: at least {min_examples} are needed" if examples < min_examples else ""
     between = f"; between {interval[0]:.3f} and {interval[1]:.3f}" if interval else ""
-    return f"{rule.metric} of {rule.signature} is {found} (asked: {asked}{between}; {examples:,} examples{few})"
+    return f"{rule.metric} of {rule.signature} is {found} (asked: {asked}{between}; {counted})"
 
 
 def _judge_infra(infra: InfraResult) -> RuleResult:

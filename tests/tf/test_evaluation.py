@@ -231,6 +231,22 @@ def test_slices_are_scikit_learns_on_their_rows(random: Random) -> None:
         assert row["macro_f1"] == pytest.approx(expected)
 
 
+def test_doubt_and_look_alikes_stand_beside_what_tfma_measured(random: Random) -> None:
+    for name, scores in (("serving_default", random.plain), ("predict_sized", random.sized)):
+        found, wrong = random.found[name], random.answer[name][:, 0] != random.label
+        assert found.doubt is not None
+        assert found.doubt.crops == 300
+        assert found.doubt.after.calibration.crops == 300
+        sure = scores[np.arange(300), random.answer[name][:, 0]]
+        assert sum(found.doubt.histogram.wrong) == wrong.sum()
+        assert found.doubt.after.calibration.bins[-1].confidence == pytest.approx(np.sort(sure)[-20:].mean())
+        assert found.look_alikes is not None
+        assert sum(pair.crops for pair in found.look_alikes.pairs) == wrong.sum()
+        assert sum(pair.crops for pair in found.look_alikes.families) == wrong.sum()
+    lines = (random.folder / "look_alikes.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + sum(len(found.look_alikes.pairs) for found in random.found.values() if found.look_alikes)
+
+
 def test_tfmas_own_files_can_be_read_by_tfma(random: Random) -> None:
     result = tfma.load_eval_result(str(random.folder), model_name="predict_sized")
     found = {key: values[""][""]["sku_accuracy"]["doubleValue"] for key, values in result.slicing_metrics}

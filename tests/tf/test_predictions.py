@@ -15,6 +15,7 @@ from tfx_retail import (
     answers,
     catalog,
     decisions,
+    doubted,
     evaluation,
     features,
     labels,
@@ -22,6 +23,7 @@ from tfx_retail import (
     outcomes,
     prediction_files,
     predictions,
+    reliability,
     serving,
     signatures,
 )
@@ -226,6 +228,49 @@ def test_scores_and_decisions_are_those_that_the_model_serves(answered: Path, ph
         assert found.in_top.tolist() == [
             sku.encode() in top for sku, top in zip(chunk.facts["sku"], said["top_skus"].tolist(), strict=True)
         ]
+
+
+def test_what_is_accepted_is_what_the_model_serves(answered: Path, photos: Path, trained: Path) -> None:
+    served = signatures.load(trained / "model")
+    chunk = all_of(answered, "eval")
+    images = [image_of(serialized) for serialized in in_order(photos / "Split-eval")]
+    said = signatures.predict(served, images, height_mm=chunk.facts["measured_height_mm"], signature="predict_sized")
+    found = chunk.answers["predict_sized"].doubt
+    assert found is not None
+    assert found.accepted.tolist() == np.stack([said["accepted"], said["family_accepted"]], axis=1).astype(int).tolist()
+    assert ((found.score >= 0) & (found.score <= 1)).all()
+    assert ((found.before[:, 0] > 0) & (found.before[:, 0] <= 1)).all()
+    light = doubted.read(answered, "eval")
+    assert light.facts.training_crops == {"cola": 12, "gone": 0, "lime": 12, "water": 12, "still": 12, "milk": 0}
+    of_files = light.answered["predict_sized"]
+    assert of_files.accepted is not None
+    assert of_files.accepted.sku.tolist() == said["accepted"].tolist()
+    np.testing.assert_allclose(of_files.after.confidence, said["confidence"], atol=1e-5)
+
+
+def test_losses_are_those_of_the_scores_beside_them(answered: Path) -> None:
+    chunk = all_of(answered, "eval")
+    for name in SIGNATURES:
+        found, expected = chunk.answers[name].losses, reliability.losses(chunk.answers[name].sku_scores, chunk.label)
+        assert found is not None
+        np.testing.assert_allclose(found, np.stack(expected, axis=1), rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_of_earlier_code_does_not_say_what_it_accepts(tmp_path: Path) -> None:
+    lists = products(("a", "a", "f", "c"), ("b", "b", "f", "c"))
+    scores, families = floats((0.7, 0.3)), floats((1.0,))
+    given = Answers(scores, families, floats([0.3])[0], decide(scores, families, lists), np.array([True]))
+    path = prediction_files.file_path(tmp_path, "eval", 0, 1)
+    path.parent.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(predictions.encode(example("cola", 1), 0, truth(np.array([1]), lists), dict.fromkeys(SIGNATURES, given)))
+    facts = prediction_files.PredictionFacts(
+        counts={"eval": 1}, sized={}, skus=["a", "b"], looks=["a", "b"], families=["f"], categories=["c"]
+    )
+    prediction_files.write_facts(tmp_path, facts)
+    assert all_of(tmp_path, "eval").answers["serving_default"].doubt is None
+    assert all_of(tmp_path, "eval").answers["serving_default"].losses is None
+    assert len(doubted.measure(doubted.read(tmp_path, "eval"))["serving_default"].missing) == 4
 
 
 def test_a_crop_without_a_size_is_answered_alike_by_both_signatures(answered: Path) -> None:
