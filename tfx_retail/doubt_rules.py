@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 
 from tfx_retail import reliability
 from tfx_retail.config import Rule
-from tfx_retail.doubt import Doubt
 from tfx_retail.intervals import Estimate, Interval
+from tfx_retail.measured_doubt import MeasuredDoubt
 
 PROVEN = ("ece", "accepted_precision")  # these refuse by proof alone
 
@@ -22,7 +22,7 @@ class Finding(NamedTuple):
     said: str = ""  # why there is too little to tell
 
 
-def find(rule: Rule, doubt: Doubt | None) -> Finding | None:
+def find(rule: Rule, doubt: MeasuredDoubt | None) -> Finding | None:
     """Returns what a rule about doubt found; None for a rule about something else. What was not measured fails."""
     judge = _JUDGES.get(rule.metric)
     if judge is None:
@@ -30,7 +30,7 @@ def find(rule: Rule, doubt: Doubt | None) -> Finding | None:
     return judge(rule, doubt) if doubt else Finding(None, None, 0, 0, "fail")
 
 
-def _ece(rule: Rule, doubt: Doubt) -> Finding:
+def _ece(rule: Rule, doubt: MeasuredDoubt) -> Finding:
     """Few crops show an error whatever the model: below reliability.ENOUGH_CROPS nothing is told."""
     error, limit = doubt.after.calibration, rule.at_most or 0.0
     found = Finding(error.debiased, error.interval, error.crops, error.groups, "pass")
@@ -46,7 +46,7 @@ def _ece(rule: Rule, doubt: Doubt) -> Finding:
     return found
 
 
-def _accepted_precision(rule: Rule, doubt: Doubt) -> Finding:
+def _accepted_precision(rule: Rule, doubt: MeasuredDoubt) -> Finding:
     if doubt.precision is None:
         return Finding(None, None, 0, 0, "fail")
     found, asked = _of(doubt.precision), rule.at_least or 0.0
@@ -57,11 +57,11 @@ def _accepted_precision(rule: Rule, doubt: Doubt) -> Finding:
     return found if found.value >= asked else found._replace(result="too_few", said="too few to prove that it is under")
 
 
-def _brier(rule: Rule, doubt: Doubt) -> Finding:
+def _brier(rule: Rule, doubt: MeasuredDoubt) -> Finding:
     return _held(rule, _of(doubt.after.brier))
 
 
-def _coverage(rule: Rule, doubt: Doubt) -> Finding:
+def _coverage(rule: Rule, doubt: MeasuredDoubt) -> Finding:
     return _held(rule, _of(doubt.coverage)) if doubt.coverage else Finding(None, None, 0, 0, "fail")
 
 
@@ -76,7 +76,7 @@ def _held(rule: Rule, found: Finding) -> Finding:
     return found._replace(result="fail" if under or over else "pass")
 
 
-_JUDGES: dict[str, Callable[[Rule, Doubt], Finding]] = {
+_JUDGES: dict[str, Callable[[Rule, MeasuredDoubt], Finding]] = {
     "brier": _brier,
     "ece": _ece,
     "coverage": _coverage,

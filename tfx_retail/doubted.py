@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tfx_retail import doubt, features, intervals, wire
-from tfx_retail.doubt import SLICES, Accepted, Answered, Doubt, Floats, Indices, Shown, Sureness
+from tfx_retail import features, intervals, measured_doubt, wire
 from tfx_retail.features import LEVELS, SIGNATURES
+from tfx_retail.measured_doubt import SLICES, Accepted, Answered, Floats, Indices, MeasuredDoubt, Shown, Sureness
 from tfx_retail.prediction_files import (
     ACCEPTED,
     BEFORE,
@@ -53,11 +53,11 @@ def read(folder: Path, role: str) -> Doubted:
     return Doubted(facts, columns.shown(facts), {signature: columns.answered(signature) for signature in SIGNATURES})
 
 
-def measure(found: Doubted) -> dict[str, Doubt]:
+def measure(found: Doubted) -> dict[str, MeasuredDoubt]:
     """Returns what doubt is worth by signature; where no crop has a size both say the same, and it is measured once."""
     plain, sized = (found.answered[signature] for signature in SIGNATURES)
-    first = doubt.measure(found.shown, plain)
-    second = first if doubt.same(plain, sized) else doubt.measure(found.shown, sized)
+    first = measured_doubt.measure(found.shown, plain)
+    second = first if measured_doubt.same(plain, sized) else measured_doubt.measure(found.shown, sized)
     return dict(zip(SIGNATURES, (first, second), strict=True))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from tfx_retail.doubt import Answered, Indices
+from tfx_retail.measured_doubt import Answered, Indices
 
 COLUMNS = ("signature", "sku", "answered", "family", "family_answered", "crops", "share", "accepted", "confidence")
 _LISTED = 200  # pairs in the evaluation's JSON; the CSV has them all

@@ -9,9 +9,9 @@ from msgspec import Struct
 from tfx_retail import comparison, doubt_rules
 from tfx_retail.comparison import Earlier, Interval, Measured, SliceResult
 from tfx_retail.config import Rule, VerdictConfig
-from tfx_retail.doubt import Doubt
 from tfx_retail.doubt_rules import Finding
 from tfx_retail.look_alikes import LookAlikes
+from tfx_retail.measured_doubt import MeasuredDoubt
 from tfx_retail.runs import Override
 from tfx_retail.slices import ALL, SIZE_PAIRS, TOP_FACINGS, Crops
 
@@ -26,7 +26,7 @@ class SignatureEvaluation(Struct, frozen=True, kw_only=True):
     slices: list[dict[str, Any]] = []  # feature, value, then as overall
     per_class: list[dict[str, Any]] = []  # sku, examples, predicted, precision, recall, f1
     absent: list[str] = []  # SKUs without an example: they are not in macro F1
-    doubt: Doubt | None = None  # None: evaluated by an earlier version of this package
+    doubt: MeasuredDoubt | None = None  # None: evaluated by an earlier version of this package
     look_alikes: LookAlikes | None = None
 
     @property

@@ -4,10 +4,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from tfx_retail import doubt
+from tfx_retail import measured_doubt
 from tfx_retail.config import Rule, VerdictConfig
-from tfx_retail.doubt import Answered, Doubt, Shown, Sureness
 from tfx_retail.intervals import Estimate
+from tfx_retail.measured_doubt import Answered, MeasuredDoubt, Shown, Sureness
 from tfx_retail.reliability import CalibrationError, Losses, Quality
 from tfx_retail.verdict import Circumstances, InfraResult, RuleResult, SignatureEvaluation, Verdict, judge
 
@@ -20,10 +20,10 @@ def estimate(value: float, low: float, high: float, crops: int = 2000) -> Estima
     return Estimate(value=value, interval=(low, high), crops=crops, groups=crops // 4)
 
 
-def doubted(error: CalibrationError | None = None, **given: Estimate | None) -> Doubt:
+def doubted(error: CalibrationError | None = None, **given: Estimate | None) -> MeasuredDoubt:
     """Returns a measurement of one crop with some of its figures replaced."""
     rows = np.zeros((1, 4), np.int64)
-    made = doubt.measure(
+    made = measured_doubt.measure(
         Shown(rows, np.zeros(1, np.int64), {}), Answered(rows, Sureness(np.array([0.5]), Losses(np.array([0.3]), np.array([0.7]))))
     )
     after = Quality(calibration=error or made.after.calibration, brier=given.pop("brier", NOTHING) or NOTHING, log_loss=NOTHING)
@@ -37,7 +37,7 @@ def error(debiased: float | None, low: float, crops: int = 2000) -> CalibrationE
     )
 
 
-def asked(rule: Rule, found: Doubt | None, examples: int = 2000) -> tuple[RuleResult, Verdict]:
+def asked(rule: Rule, found: MeasuredDoubt | None, examples: int = 2000) -> tuple[RuleResult, Verdict]:
     evaluation = {"serving_default": SignatureEvaluation(overall={"examples": examples}, doubt=found)}
     verdict = judge(VerdictConfig(rules=(rule,)), evaluation, SOUND, PLAIN)
     return verdict.rules[0], verdict
@@ -75,7 +75,7 @@ COVERAGE = Rule(metric="coverage", at_least=0.5)
         (Rule(metric="ece", signature="predict_sized", at_most=0.5), doubted(error(0.01, 0.0)), "too_few"),  # of no example
     ],
 )
-def test_a_rule_of_doubt_holds_or_not(rule: Rule, found: Doubt | None, result: str) -> None:
+def test_a_rule_of_doubt_holds_or_not(rule: Rule, found: MeasuredDoubt | None, result: str) -> None:
     judged, verdict = asked(rule, found)
     assert judged.result == result
     assert verdict.blessed == (result == "pass" or (result == "too_few" and rule.signature == "serving_default"))
@@ -96,8 +96,8 @@ def test_what_was_found_is_said_with_its_interval_and_what_it_stands_on() -> Non
     assert (judged.kind, judged.examples, judged.groups, judged.interval) == ("proof", 296, 74, (0.2, 0.3 + 0.03))
     judged, _ = asked(PRECISION, doubted(precision=estimate(0.97, 0.9, 0.99, crops=400)))
     assert judged.text == (
-        "accepted_precision of serving_default is 0.970 (asked: at least 0.98; between 0.900 and 0.990; 400 accepted examples of 100 groups; "
-        "too few to prove that it is under)"
+        "accepted_precision of serving_default is 0.970 (asked: at least 0.98; between 0.900 and 0.990; 400 accepted examples of 100 "
+        "groups; too few to prove that it is under)"
     )
     assert asked(PRECISION, doubted(precision=NOTHING))[0].text == (
         "accepted_precision of serving_default is not measured (asked: at least 0.98; 0 accepted examples of 0 groups; nothing is accepted)"

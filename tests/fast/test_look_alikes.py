@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from tfx_retail import look_alikes
-from tfx_retail.doubt import Accepted, Answered, Sureness
 from tfx_retail.look_alikes import FamilyPair, LookAlikes, Names, Pair
+from tfx_retail.measured_doubt import Accepted, Answered, Sureness
 
 NAMES = Names(["cola", "lime", '可乐, "red"'], ["soda", "teas"])
 # SKUs 0 and 1 are of family 0, SKU 2 of family 1

@@ -94,7 +94,7 @@ class Tail(Struct, frozen=True, kw_only=True):
     precision: Estimate | None
 
 
-class Doubt(Struct, frozen=True, kw_only=True):
+class MeasuredDoubt(Struct, frozen=True, kw_only=True):
     """How far one signature can be trusted; None where the files do not say."""
 
     crops: int
@@ -112,13 +112,13 @@ class Doubt(Struct, frozen=True, kw_only=True):
     missing: list[str]  # what is not measured, and why
 
 
-def measure(shown: Shown, answered: Answered) -> Doubt:
+def measure(shown: Shown, answered: Answered) -> MeasuredDoubt:
     """Returns what doubt is worth; a crop whose confidence or loss is not a number is left out of its quality, and named in `missing`."""
     right = (answered.decided == shown.truth)[:, [_SKU, _FAMILY]]
     score = answered.accepted.score if answered.accepted else answered.after.confidence
     sure = np.nan_to_num(score, nan=0.0)
     accepted = answered.accepted
-    return Doubt(
+    return MeasuredDoubt(
         crops=len(right),
         after=_quality(answered.after, right[:, 0], shown.groups),
         before=_quality(answered.before, right[:, 0], shown.groups) if answered.before else None,

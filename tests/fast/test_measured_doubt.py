@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from tfx_retail import doubt, intervals
-from tfx_retail.doubt import Accepted, Answered, Doubt, Shown, Sureness
+from tfx_retail import intervals, measured_doubt
+from tfx_retail.measured_doubt import Accepted, Answered, MeasuredDoubt, Shown, Sureness
 from tfx_retail.reliability import Losses
 from tfx_retail.slices import NOWHERE, Column
 
@@ -28,7 +28,7 @@ ANSWERED = Answered(DECIDED, AFTER, BEFORE, ACCEPTED)
 
 
 def test_what_is_accepted_is_counted_and_judged() -> None:
-    found = doubt.measure(SHOWN, ANSWERED)
+    found = measured_doubt.measure(SHOWN, ANSWERED)
     assert found.coverage is not None
     assert (found.coverage.value, found.coverage.crops, found.coverage.groups) == (0.75, 4, 3)
     assert found.precision is not None
@@ -42,7 +42,7 @@ def test_what_is_accepted_is_counted_and_judged() -> None:
 
 
 def test_means_of_losses_are_taken_before_and_after() -> None:
-    found = doubt.measure(SHOWN, ANSWERED)
+    found = measured_doubt.measure(SHOWN, ANSWERED)
     assert found.after.brier.value == pytest.approx((0.02 + 0.9 + 0.08 + 1.2) / 4)
     assert found.after.log_loss.value == pytest.approx((0.1 + 1.6 + 0.2 + 2.0) / 4)
     assert found.before is not None
@@ -51,7 +51,7 @@ def test_means_of_losses_are_taken_before_and_after() -> None:
 
 
 def test_the_curve_follows_the_score_that_decides_and_not_the_confidence() -> None:
-    found = doubt.measure(SHOWN, ANSWERED)
+    found = measured_doubt.measure(SHOWN, ANSWERED)
     assert found.curve.coverage == [0.25, 0.5, 0.75, 1.0]
     assert found.curve.risk == pytest.approx([0, 0, 1 / 3, 1 / 2])
     assert found.area.value == pytest.approx((0 + 0 + 1 / 3 + 1 / 2) / 4)
@@ -59,13 +59,15 @@ def test_the_curve_follows_the_score_that_decides_and_not_the_confidence() -> No
 
 def test_right_and_wrong_answers_are_counted_by_confidence() -> None:
     sure = AFTER._replace(confidence=np.array([0.92, 0.62, 0.81, 1.0]))
-    found = doubt.measure(SHOWN, ANSWERED._replace(after=sure)).histogram
+    found = measured_doubt.measure(SHOWN, ANSWERED._replace(after=sure)).histogram
     assert [place for place, count in enumerate(found.right) if count] == [16, 18]  # 0.81 and 0.92, in steps of 0.05
     assert [place for place, count in enumerate(found.wrong) if count] == [12, 19]
 
 
 def test_precision_by_slice_leaves_out_crops_without_the_fact() -> None:
-    found = {(one.feature, one.value): (one.crops, one.coverage, one.precision.value) for one in doubt.measure(SHOWN, ANSWERED).slices}
+    found = {
+        (one.feature, one.value): (one.crops, one.coverage, one.precision.value) for one in measured_doubt.measure(SHOWN, ANSWERED).slices
+    }
     assert found == {
         ("family", "cola"): (2, 1.0, 0.5),
         ("family", "tea"): (2, 0.5, 1.0),
@@ -76,7 +78,7 @@ def test_precision_by_slice_leaves_out_crops_without_the_fact() -> None:
 
 def test_a_feature_of_one_value_makes_no_slice() -> None:
     one = SHOWN._replace(slices={"category": Column(np.zeros(4, np.int64), ["drinks"])})
-    assert doubt.measure(one, ANSWERED).slices == []
+    assert measured_doubt.measure(one, ANSWERED).slices == []
 
 
 def test_slices_by_training_crops_have_their_edges_where_they_are_said_to_be() -> None:
@@ -84,7 +86,7 @@ def test_slices_by_training_crops_have_their_edges_where_they_are_said_to_be() -
     rows = np.arange(len(counts))
     truth = np.repeat(rows[:, None], 4, axis=1)
     sure = Sureness(np.full(7, 0.5), None)
-    found = doubt.measure(Shown(truth, rows, {}, np.array(counts)), Answered(truth, sure)).tail
+    found = measured_doubt.measure(Shown(truth, rows, {}, np.array(counts)), Answered(truth, sure)).tail
     assert [(one.training_crops, one.skus, one.accuracy.crops) for one in found] == [
         ("0", 1, 1),
         ("1 to 4", 2, 2),
@@ -107,7 +109,7 @@ def test_numbers_are_scikit_learns() -> None:
     sure = Sureness(scores.max(axis=1), Losses(squares, logs))
     accepted = scores.max(axis=1) >= 0.8
     groups = random.integers(0, 100, crops)
-    found = doubt.measure(Shown(truth, groups, {}), Answered(answer, sure, None, Accepted(accepted, accepted, scores.max(axis=1))))
+    found = measured_doubt.measure(Shown(truth, groups, {}), Answered(answer, sure, None, Accepted(accepted, accepted, scores.max(axis=1))))
     clipped = np.maximum(scores, 1e-7)
     expected = sklearn.metrics.log_loss(label, clipped / clipped.sum(axis=1, keepdims=True), labels=range(skus))
     assert found.after.log_loss.value == pytest.approx(expected, abs=1e-4)
@@ -121,7 +123,7 @@ def test_an_empty_role_measures_nothing() -> None:
     none = np.zeros(0)
     nothing, rows = Sureness(none, Losses(none, none)), np.zeros((0, 4), np.int64)
     shown = Shown(rows, np.zeros(0, np.int64), {"family": Column(np.zeros(0, np.int64), [])}, np.zeros(0, np.int64))
-    found = doubt.measure(shown, Answered(rows, nothing, nothing, Accepted(none.astype(bool), none.astype(bool), none)))
+    found = measured_doubt.measure(shown, Answered(rows, nothing, nothing, Accepted(none.astype(bool), none.astype(bool), none)))
     assert (found.crops, found.curve.risk, found.area.value) == (0, [], None)
     assert found.after.calibration.debiased is None
     assert found.precision is not None
@@ -132,7 +134,7 @@ def test_an_empty_role_measures_nothing() -> None:
 def test_one_class_that_is_always_right_has_no_error_and_wide_bounds() -> None:
     rows = np.zeros((6, 4), np.int64)
     sure = Sureness(np.ones(6), Losses(np.zeros(6), np.zeros(6)))
-    found = doubt.measure(
+    found = measured_doubt.measure(
         Shown(rows, np.arange(6), {}), Answered(rows, sure, None, Accepted(np.ones(6, bool), np.ones(6, bool), np.ones(6)))
     )
     assert found.after.calibration.plugin == 0.0
@@ -142,7 +144,7 @@ def test_one_class_that_is_always_right_has_no_error_and_wide_bounds() -> None:
 
 
 def test_what_earlier_code_did_not_say_is_named_and_the_rest_is_measured() -> None:
-    found = doubt.measure(SHOWN._replace(training_crops=None), Answered(DECIDED, Sureness(AFTER.confidence, None)))
+    found = measured_doubt.measure(SHOWN._replace(training_crops=None), Answered(DECIDED, Sureness(AFTER.confidence, None)))
     assert (found.before, found.coverage, found.precision, found.slices, found.tail) == (None, None, None, [], [])
     assert found.after.brier.value is None
     assert found.after.calibration.crops == 4
@@ -159,7 +161,7 @@ def test_what_earlier_code_did_not_say_is_named_and_the_rest_is_measured() -> No
 def test_a_confidence_that_is_no_probability_is_left_out_and_named(odd: float) -> None:
     sure = AFTER._replace(confidence=np.array([odd, 0.6, 0.8, 0.3]))
     score = ACCEPTED._replace(score=np.array([math.nan, 0.6, 0.7, 0.3]))
-    found = doubt.measure(SHOWN, Answered(DECIDED, sure, BEFORE, score))
+    found = measured_doubt.measure(SHOWN, Answered(DECIDED, sure, BEFORE, score))
     assert found.after.calibration.crops == found.after.brier.crops == 3
     assert found.curve.coverage == [0.25, 0.5, 0.75, 1.0]  # what is no number is the least sure
     assert found.curve.risk[-1] == 0.5
@@ -167,19 +169,19 @@ def test_a_confidence_that_is_no_probability_is_left_out_and_named(odd: float) -
 
 
 def test_signatures_that_say_the_same_are_told() -> None:
-    assert doubt.same(ANSWERED, Answered(DECIDED.copy(), AFTER, BEFORE, ACCEPTED))
-    assert not doubt.same(ANSWERED, ANSWERED._replace(accepted=ACCEPTED._replace(sku=np.array([True, True, False, False]))))
-    assert not doubt.same(ANSWERED, ANSWERED._replace(before=None))
-    assert doubt.same(ANSWERED._replace(before=None), ANSWERED._replace(before=None))
+    assert measured_doubt.same(ANSWERED, Answered(DECIDED.copy(), AFTER, BEFORE, ACCEPTED))
+    assert not measured_doubt.same(ANSWERED, ANSWERED._replace(accepted=ACCEPTED._replace(sku=np.array([True, True, False, False]))))
+    assert not measured_doubt.same(ANSWERED, ANSWERED._replace(before=None))
+    assert measured_doubt.same(ANSWERED._replace(before=None), ANSWERED._replace(before=None))
 
 
 def test_it_is_json_and_comes_back() -> None:
-    found = doubt.measure(SHOWN, ANSWERED)
-    assert msgspec.json.decode(msgspec.json.encode(found), type=Doubt) == found
+    found = measured_doubt.measure(SHOWN, ANSWERED)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=MeasuredDoubt) == found
 
 
 def test_scenes_are_what_intervals_stand_on() -> None:
     assert intervals.number(["b", "a", "b"]).tolist() == [1, 0, 1]
-    alone = doubt.measure(SHOWN._replace(groups=np.zeros(4, np.int64)), ANSWERED)
+    alone = measured_doubt.measure(SHOWN._replace(groups=np.zeros(4, np.int64)), ANSWERED)
     assert alone.area.interval is None
     assert alone.after.calibration.interval is None
