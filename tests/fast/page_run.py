@@ -118,6 +118,7 @@ def write_predictions(folder: Path, crops: Sequence[Crop], role: str = "eval") -
         "families": ("Cola", "Tea"),
         "categories": ("Drinks",),
         "counts": {role: len(crops)},
+        "sized": {role: sum(1 for crop in crops if crop.height_mm)},
         "baseline": "models/shop/1" if any(crop.earlier is not None for crop in crops) else "",
     }
     folder.mkdir(parents=True, exist_ok=True)

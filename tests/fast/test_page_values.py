@@ -9,13 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from tests.fast.page_run import CATALOG, CROPS, LOOK, SKUS, Crop, photo, write_examples, write_predictions
 from tfx_retail import bounds, catalog
 from tfx_retail.bounds import Totals
-from tfx_retail.page import charts, confusion, doubt, mistakes, photos, picked, predicted, shares, statistics, tiles, values
+from tfx_retail.page import charts, confusion, mistakes, photos, picked, predicted, shares, statistics, tiles, values
 
 PLAIN, SIZED = predicted.SIGNATURES
 
@@ -123,28 +122,6 @@ def test_a_run_against_another_run_is_compared_on_common_crops(tmp_path: Path) -
     assert shares.overall(now, read(tmp_path / "other", (Crop(0, 0, 0.9), Crop(0, 0, 0.9)))).change[PLAIN] == -0.5
 
 
-def test_reliability_by_hand() -> None:
-    found = doubt.reliability(np.array([0.05, 0.95, 0.95, np.nan], np.float32), np.array([False, True, False, True]))
-    assert found.confidence.tolist() == pytest.approx([0.05, 0.95])
-    assert found.accuracy.tolist() == [0.0, 0.5]
-    assert found.crops.tolist() == [1, 2]
-    assert found.error == pytest.approx((0.05 * 1 + 0.45 * 2) / 3)
-
-
-def test_risk_and_coverage_by_hand() -> None:
-    found = doubt.risk_coverage(np.array([0.9, 0.8, 0.8, 0.3], np.float32), np.array([True, False, True, False]), 0.5)
-    assert found.coverage.tolist() == [0.25, 0.75, 1.0]  # equally sure answers are given together
-    assert found.risk.tolist() == pytest.approx([0.0, 1 / 3, 0.5])
-    assert found.at == pytest.approx((0.5, 0.75, 1 / 3))
-
-
-def test_without_crops_there_is_no_doubt_to_draw() -> None:
-    none, no = np.zeros(0, np.float32), np.zeros(0, bool)
-    assert math.isnan(doubt.reliability(none, no).error)
-    assert math.isnan(doubt.risk_coverage(none, no, 0.5).at[1])
-    assert doubt.histogram(none, no).sum() == 0
-
-
 def test_numbers_equal_those_of_scikit_learn(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     crops = tuple(
@@ -152,15 +129,11 @@ def test_numbers_equal_those_of_scikit_learn(tmp_path: Path) -> None:
         for t, a, c in zip(random.integers(0, 4, 200), random.integers(0, 4, 200), random.random(200), strict=True)
     )
     made = read(tmp_path, crops)
-    truth, answered, confidence = made.truth[:, 0], made.answers[PLAIN].decided[:, 0], made.answers[PLAIN].confidence
+    truth, answered = made.truth[:, 0], made.answers[PLAIN].decided[:, 0]
     assert shares.overall(made).shares[PLAIN].value == pytest.approx(accuracy_score(truth, answered))
     found = confusion.matrix(made, PLAIN)
     order = [SKUS.index(sku) for sku in found.skus]
     assert found.counts.tolist() == confusion_matrix(truth, answered, labels=order).tolist()
-    accuracy, mean = calibration_curve(truth == answered, confidence, n_bins=10)
-    curve = doubt.reliability(confidence, truth == answered)
-    assert curve.accuracy.tolist() == pytest.approx(accuracy.tolist())
-    assert curve.confidence.tolist() == pytest.approx(mean.tolist(), abs=1e-6)
 
 
 def test_changes_equal_those_of_scikit_learn_on_the_crops_that_both_were_asked_about(tmp_path: Path) -> None:

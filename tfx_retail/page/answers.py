@@ -1,6 +1,5 @@
 """Sections 2 to 5: the numbers by slice, who is taken for whom, how far a confidence can be trusted, and what size adds."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,18 +7,16 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from tfx_retail import features
-from tfx_retail.page import charts, confusion, doubt, figures, pictures, shares, tiles
-from tfx_retail.page.charts import Axis, Frame
+from tfx_retail.page import confusion, doubt, pictures, shares, tiles
 from tfx_retail.page.collect import Collected
 from tfx_retail.page.confusion import Pair
-from tfx_retail.page.figures import Answered
+from tfx_retail.page.doubt import Doubt
 from tfx_retail.page.picked import Picked
 from tfx_retail.page.predicted import SIGNATURES, Predicted
 from tfx_retail.page.values import (
     NONE,
     Cell,
     Column,
-    Figure,
     Photo,
     Table,
     change,
@@ -34,7 +31,6 @@ from tfx_retail.page.values import (
 )
 
 _PLAIN, _SIZED = SIGNATURES
-_SURENESS = "Wrong answers on the right side are caught by no threshold; right ones on the left are those that one would throw away."
 
 
 class PairCard(Struct, frozen=True, kw_only=True):
@@ -50,13 +46,6 @@ class PairCard(Struct, frozen=True, kw_only=True):
     of_answered: Photo
 
 
-class Doubt(Struct, frozen=True, kw_only=True):
-    """Section 4."""
-
-    figures: list[Figure]
-    unknown: str
-
-
 class Answers(Struct, frozen=True, kw_only=True):
     """Sections 2 to 5; `slices` None: nothing was predicted."""
 
@@ -64,6 +53,7 @@ class Answers(Struct, frozen=True, kw_only=True):
     compared: Table | None  # what the verdict compared, gating or not
     matrices: list[tuple[str, Markup]]  # signature in words, picture
     pairs: list[PairCard]
+    tail: Table | None  # by number of training crops
     doubt: Doubt | None
     size: Table | None
     size_note: str
@@ -73,14 +63,16 @@ def build(given: Collected, picked: Picked | None) -> Answers:
     """Returns the sections; without predictions they are empty."""
     made = given.eval
     if made is None or picked is None:
-        return Answers(slices=None, compared=_compared(given), matrices=[], pairs=[], doubt=None, size=None, size_note="")
+        compared, tail, section = _compared(given), doubt.tail(given.doubts), doubt.build(given)
+        return Answers(slices=None, compared=compared, matrices=[], pairs=[], tail=tail, doubt=section, size=None, size_note="")
     size = _size_table(given, made)
     return Answers(
         slices=_slice_table(given, made),
         compared=_compared(given),
         matrices=[(spoken(name), pictures.matrix(confusion.matrix(made, name))) for name in _asked(made)],
         pairs=[_pair_card(pair, made, picked) for pair in picked.pairs],
-        doubt=_doubt(given, made),
+        tail=doubt.tail(given.doubts),
+        doubt=doubt.build(given),
         size=size,
         size_note=f"{int(made.sized.sum()):,} of the {len(made):,} crops have a measured side; "
         "to the others the answer with size is the one without.",
@@ -157,33 +149,6 @@ def _pair_card(pair: Pair, made: Predicted, picked: Picked) -> PairCard:
         of_true=Photo(picked.of_skus.get(true, ""), f"an example of {true}"),
         of_answered=Photo(picked.of_skus.get(answered, ""), f"an example of {answered}"),
     )
-
-
-def _doubt(given: Collected, made: Predicted) -> Doubt:
-    asked = [answered(given, made, name, spoken(name)) for name in _asked(made)]
-    return Doubt(
-        figures=[figures.reliability(asked), figures.risk(asked), *_sureness(made)],
-        unknown="Unknown products: not measured. The eval role holds no crop of a product outside the catalogue, so nobody knows yet how "
-        "such a crop is answered.",
-    )
-
-
-def answered(given: Collected, made: Predicted, signature: str, name: str) -> Answered:
-    """Returns what a signature answered, under the name that its line has."""
-    chosen = given.model.get("thresholds") or given.config.get("serving") or {}  # what the model itself has counts
-    above = chosen.get(signature, chosen).get("accept_above", 0.5)
-    return Answered(name, made.answers[signature].confidence, made.right(signature)[:, 0], float("inf") if above is None else float(above))
-
-
-def _sureness(made: Predicted) -> Iterator[Figure]:
-    right = made.right(_PLAIN)[:, 0]
-    counts = [doubt.histogram(made.answers[_PLAIN].confidence, rows) for rows in (~right, right)]
-    top = charts.ceiling([float((counts[0] + counts[1]).max())])
-    frame = Frame(Axis("confidence without size", 0, 1, percent=True), Axis("crops", 0, top))
-    drawing = charts.columns(
-        frame, [("wrong", counts[0].tolist()), ("right", counts[1].tolist())], "Confidence of right and of wrong answers"
-    )
-    yield Figure("Sure and right, sure and wrong", drawing, _SURENESS, (("right", "right"), ("wrong", "wrong")))
 
 
 def _size_table(given: Collected, made: Predicted) -> Table | None:

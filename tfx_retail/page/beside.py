@@ -6,10 +6,10 @@ from typing import Any
 from msgspec import Struct
 
 from tfx_retail import features
-from tfx_retail.page import answers, changes, charts, confusion, figures, shares, tiles
+from tfx_retail.page import changes, charts, confusion, figures, shares, tiles
 from tfx_retail.page.charts import Axis, Frame, Series
 from tfx_retail.page.collect import Collected
-from tfx_retail.page.figures import STYLES
+from tfx_retail.page.figures import STYLES, Named
 from tfx_retail.page.predicted import SIGNATURES
 from tfx_retail.page.shares import Share
 from tfx_retail.page.values import (
@@ -173,9 +173,9 @@ def _pairs(given: Sequence[Collected]) -> Table | None:
 
 
 def _doubt(given: Sequence[Collected]) -> list[Figure]:
-    shown = [item for item in given if item.eval is not None and len(item.eval)][: len(STYLES)]
-    asked = [answers.answered(item, item.eval, SIGNATURES[0], item.facts.run_id) for item in shown if item.eval is not None]
-    return [figures.reliability(asked), figures.risk(asked)] if asked else []
+    lines = [Named(item.facts.run_id, item.doubts[SIGNATURES[0]]) for item in given if item.doubts][: len(STYLES)]
+    curves = [(line.name, line.doubt.after.calibration) for line in lines]
+    return [figures.reliability("Reliability", curves), figures.risk(lines)] if lines else []
 
 
 def _training(given: Sequence[Collected]) -> Figure | None:

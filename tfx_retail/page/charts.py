@@ -10,12 +10,13 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 22.0, 14.0, 38.0
 
 
 class Series(NamedTuple):
-    """A line: its name, its style in the sheet (`a` to `d`), its points, and the size of a dot at each."""
+    """A line: its name, its style in the sheet (`a` to `d`), its points, the size of a dot at each, and what that says."""
 
     name: str
     style: str
     points: Sequence[tuple[float, float]]
     dots: Sequence[float] = ()
+    words: Sequence[str] = ()
 
 
 class Axis(NamedTuple):
@@ -52,7 +53,8 @@ def lines(
     for item in series:
         places = [frame.at(x, y) for x, y in item.points if math.isfinite(x) and math.isfinite(y)]
         drawn.append(_path(places, f"line {item.style}"))
-        drawn.extend(_dot(place, radius, f"dot {item.style}") for place, radius in zip(places, item.dots, strict=False))
+        said = item.words or [""] * len(places)
+        drawn.extend(_dot(place, radius, f"dot {item.style}", text) for place, radius, text in zip(places, item.dots, said, strict=False))
     drawn.extend(_mark(frame, *mark) for mark in marks if all(map(math.isfinite, mark[:2])))
     return _svg(frame.width, frame.height, label, drawn)
 
@@ -193,8 +195,9 @@ def _path(places: Sequence[tuple[float, float]], css: str) -> Markup:
     return Markup('<polyline class="{}" points="{}"/>').format(css, steps)
 
 
-def _dot(place: tuple[float, float], radius: float, css: str) -> Markup:
-    return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(css, *place, radius)
+def _dot(place: tuple[float, float], radius: float, css: str, said: str) -> Markup:
+    title = Markup("<title>{}</title>").format(said) if said else ""
+    return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}">{}</circle>').format(css, *place, radius, title)
 
 
 def _mark(frame: Frame, x: float, y: float, said: str) -> Markup:

@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from tfx_retail import catalog, inputs, versions
+from tfx_retail import catalog, doubted, inputs, sibling, versions
 from tfx_retail.catalog import Catalog
 from tfx_retail.config import Config
+from tfx_retail.measured_doubt import MeasuredDoubt
 from tfx_retail.page import predicted, statistics
 from tfx_retail.page.predicted import Predicted
 from tfx_retail.page.statistics import Numbers
 from tfx_retail.runs import RunFacts, Workspace, list_runs
+from tfx_retail.sibling import Sibling
 
 T = TypeVar("T")
 _ROWS = 2000  # of a list of files: more is for a spreadsheet
@@ -27,6 +29,12 @@ class Listed(Struct, frozen=True):
 
     rows: list[dict[str, str]] = []
     count: int = 0
+
+
+class _Evaluated(Struct, frozen=True):
+    """Of one signature's evaluation, what doubt is worth."""
+
+    doubt: MeasuredDoubt | None = None
 
 
 class Before(Struct, frozen=True, kw_only=True):
@@ -46,6 +54,9 @@ class Collected(Struct, frozen=True, kw_only=True):
     config: dict[str, Any] = {}
     verdict: dict[str, Any] = {}
     evaluation: dict[str, Any] = {}
+    doubts: dict[str, MeasuredDoubt] = {}  # by signature
+    promises: list[tuple[str, str]] = []  # what is accepted, in words, by what it is said of
+    sibling: Sibling | None = None
     history: dict[str, Any] = {}
     ingest: dict[str, Any] = {}
     data_check: dict[str, Any] = {}
@@ -78,16 +89,20 @@ def collect(config: Config, facts: RunFacts, against: RunFacts | None = None) ->
     shown_catalog = labels / "catalog.csv" if labels else None
     other = against.output("Predictions", "predictions") if against else None
     baseline = _baseline(config, facts, missing)
+    metrics = _in(facts, "Evaluator", "evaluation", "evaluation.json")
+    extra = model / "Format-Serving" / versions.EXTRA if model else None
     return Collected(
         facts=facts,
         config=json_of(place.run(facts.run_id) / "config.json", missing),
         verdict=json_of(_in(facts, "Verdict", "verdict", "verdict.json"), missing),
-        evaluation=json_of(_in(facts, "Evaluator", "evaluation", "evaluation.json"), missing),
+        evaluation=json_of(metrics, missing),
+        doubts=_read(metrics, read_doubts, {}, missing) or _read(answers, _measured, {}, missing),
+        sibling=_read(extra, _sibling, None, missing),
         history=json_of(_in(facts, "Trainer", "model_run", "history.json"), missing),
         ingest=json_of(report / "ingest.json" if report else None, missing),
         data_check=json_of(_in(facts, "DataGate", "check", "data_check.json"), missing),
         infra=json_of(_in(facts, "InfraCheck", "check", "infra_check.json"), missing),
-        model=json_of(model / "Format-Serving" / "assets.extra" / "model.json" if model else None, missing),
+        model=json_of(extra / "model.json" if extra else None, missing),
         card=_read(_in(facts, "ModelCard", "card", "model_card.md"), lambda path: path.read_text("utf-8"), "", missing),
         rejected=_read(report / "rejected.csv" if report else None, _listed, Listed(), missing),
         set_aside=_read(report / "set_aside.csv" if report else None, _listed, Listed(), missing),
@@ -129,6 +144,22 @@ def _reason(error: Exception) -> str:
 def json_of(path: Path | None, missing: list[str]) -> dict[str, Any]:
     """Returns the object of a JSON file; empty where it cannot be read, which is named in `missing`."""
     return _read(path, lambda file: msgspec.json.decode(file.read_bytes(), type=dict[str, Any]), {}, missing)
+
+
+def read_doubts(path: Path) -> dict[str, MeasuredDoubt]:
+    """Returns the doubt parts of an `evaluation.json`; none of one that earlier code wrote."""
+    found = msgspec.json.decode(path.read_bytes(), type=dict[str, _Evaluated])
+    return {name: one.doubt for name, one in found.items() if one.doubt}
+
+
+def _measured(folder: Path) -> dict[str, MeasuredDoubt]:
+    """Returns what earlier code did not measure, as far as its files tell."""
+    found = doubted.read(folder, "eval")
+    return doubted.measure(found) if len(found.shown.truth) else {}
+
+
+def _sibling(folder: Path) -> Sibling | None:
+    return sibling.read(folder) if (folder / "sibling.json").is_file() else None
 
 
 def _listed(path: Path) -> Listed:

@@ -1,65 +1,160 @@
-"""How far a confidence can be trusted: reliability, risk against coverage, and how sure right and wrong answers were."""
+"""Section 4: what confidences are worth, what is accepted and what that promises, unknown products and unseen SKUs."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from msgspec import Struct
 
-from tfx_retail.page.predicted import Bools
+from tfx_retail.intervals import Estimate, Interval
+from tfx_retail.measured_doubt import MeasuredDoubt, SliceDoubt, Tail
+from tfx_retail.page import figures, unknown
+from tfx_retail.page.collect import Collected
+from tfx_retail.page.figures import Named
+from tfx_retail.page.predicted import SIGNATURES
+from tfx_retail.page.unknown import Unknown
+from tfx_retail.page.values import NONE, Cell, Column, Figure, Table, estimate, percent, real, spoken, table, whole, words
+from tfx_retail.reliability import Bin, Quality
 
-Numbers = NDArray[np.float64]
-BINS = 10
-_POINTS = 120  # of a curve: more than a page's pixels show
-
-
-class Reliability(NamedTuple):
-    """Bins of confidence that hold a crop."""
-
-    confidence: Numbers  # [B] mean in the bin
-    accuracy: Numbers  # [B] share of right answers
-    crops: NDArray[np.int64]  # [B]
-    error: float  # expected calibration error: mean distance of the two, weighted by count; NaN without crops
+_PLAIN, _SIZED = SIGNATURES
+_DIGITS = 3
 
 
-class RiskCoverage(NamedTuple):
-    """If only the surest answers were given: how many, and how many of them wrong."""
+class Doubt(Struct, frozen=True, kw_only=True):
+    """Section 4."""
 
-    coverage: Numbers  # [P] share of crops answered, rising
-    risk: Numbers  # [P] share of wrong ones among them
-    at: tuple[float, float, float]  # threshold, coverage and risk there
-
-
-def reliability(confidence: NDArray[np.float32], right: Bools) -> Reliability:
-    """Returns bins of equal width; a confidence that is not a number is left out. Source: https://arxiv.org/abs/1706.04599."""
-    known = np.isfinite(confidence)
-    values, hits = confidence[known].astype(np.float64), right[known].astype(np.float64)
-    places = np.clip((values * BINS).astype(np.int64), 0, BINS - 1)
-    count = np.bincount(places, minlength=BINS)
-    full = count > 0
-    mean = np.bincount(places, values, BINS)[full] / count[full]
-    accuracy = np.bincount(places, hits, BINS)[full] / count[full]
-    error = float((np.abs(mean - accuracy) * count[full]).sum() / count.sum()) if count.sum() else float("nan")
-    return Reliability(mean, accuracy, count[full], error)
+    promises: list[tuple[str, str]]  # what it is said of, and what it says
+    taken: Table  # what is accepted
+    figures: list[Figure]
+    worth: Table
+    bins: Table
+    slices: Table | None  # precision among accepted
+    unknown: Unknown
+    missing: list[str]
 
 
-def risk_coverage(confidence: NDArray[np.float32], right: Bools, threshold: float) -> RiskCoverage:
-    """Returns the curve, surest first, and the point where `accepted` turns false. Source: https://arxiv.org/abs/1705.08500."""
-    values = np.nan_to_num(confidence.astype(np.float64), nan=-1.0)
-    count = len(values)
-    if not count:
-        return RiskCoverage(np.zeros(0), np.zeros(0), (threshold, float("nan"), float("nan")))
-    order = np.argsort(-values, kind="stable")
-    wrong = np.cumsum(~right[order])
-    last = np.append(values[order][1:] != values[order][:-1], True)  # answers that are equally sure are given together
-    ends = np.flatnonzero(last)
-    if len(ends) > _POINTS:
-        ends = ends[np.unique(np.linspace(0, len(ends) - 1, _POINTS).round().astype(int))]
-    given = int((values >= threshold).sum())
-    risk = float(wrong[given - 1] / given) if given else float("nan")
-    return RiskCoverage((ends + 1) / count, wrong[ends] / (ends + 1), (threshold, given / count, risk))
+class _Case(NamedTuple):
+    """One signature, with calibration or without."""
+
+    signature: str
+    when: str
+    quality: Quality
 
 
-def histogram(confidence: NDArray[np.float32], rows: Bools) -> NDArray[np.int64]:
-    """Returns [20] counts of the confidences of some rows, in steps of 0.05."""
-    values = confidence[rows & np.isfinite(confidence)]
-    return np.histogram(values, bins=20, range=(0.0, 1.0))[0].astype(np.int64)
+def build(given: Collected) -> Doubt | None:
+    """Returns the section; None where nothing was evaluated."""
+    if not given.doubts:
+        return None
+    shown = asked(given.doubts)
+    cases = list(_cases(shown))
+    return Doubt(
+        promises=list(given.promises),
+        taken=_taken(shown),
+        figures=list(_figures(shown)),
+        worth=_worth(cases),
+        bins=_bins(cases),
+        slices=_slices(shown),
+        unknown=unknown.build(given.sibling),
+        missing=list(dict.fromkeys(line for doubt in shown.values() for line in doubt.missing)),
+    )
+
+
+def asked(doubts: Mapping[str, MeasuredDoubt]) -> dict[str, MeasuredDoubt]:
+    """Returns what is worth showing: where no crop has a size, the answers with size are those without."""
+    if doubts[_PLAIN] == doubts.get(_SIZED):
+        return {_PLAIN: doubts[_PLAIN]}
+    return dict(doubts)
+
+
+def tail(doubts: Mapping[str, MeasuredDoubt]) -> Table | None:
+    """Returns shares of right answers by number of training crops, for section 2; None where nobody wrote these down."""
+    shown = asked(doubts) if doubts else {}
+    rows = [_tail_row(spoken(name), one) for name, doubt in shown.items() for one in doubt.tail]
+    columns = [Column("training crops of the SKU"), Column("answers"), Column("SKUs", "number"), Column("crops", "number")]
+    columns += [Column("scenes", "number"), Column("SKU", "share", "share of right answers"), Column("accepted", "share")]
+    columns += [Column("right among accepted", "share")]
+    return table("tail", "Shares of right answers by number of training crops of the SKU", columns, rows) if rows else None
+
+
+def _tail_row(answers: str, one: Tail) -> tuple[Cell, ...]:
+    counts = (whole(one.skus), whole(one.accuracy.crops), whole(one.accuracy.groups))
+    return (words(one.training_crops), words(answers), *counts, *map(estimate, (one.accuracy, one.coverage, one.precision)))
+
+
+def _cases(shown: Mapping[str, MeasuredDoubt]) -> Iterator[_Case]:
+    for name, doubt in shown.items():
+        if doubt.before:
+            yield _Case(spoken(name), "before", doubt.before)
+        yield _Case(spoken(name), "as served", doubt.after)
+
+
+def _figures(shown: Mapping[str, MeasuredDoubt]) -> Iterator[Figure]:
+    for name, doubt in shown.items():
+        curves = [("as served", doubt.after.calibration)]
+        curves += [("before calibration", doubt.before.calibration)] if doubt.before else []
+        yield figures.reliability(f"Reliability {spoken(name)}" if len(shown) > 1 else "Reliability", curves)
+    yield figures.risk([Named(spoken(name), doubt) for name, doubt in shown.items()])
+    yield figures.sureness(spoken(_PLAIN), shown[_PLAIN])
+
+
+def _taken(shown: Mapping[str, MeasuredDoubt]) -> Table:
+    rows = [
+        (words(spoken(name)), *map(estimate, (doubt.coverage, doubt.precision, doubt.family_coverage, doubt.family_precision)))
+        for name, doubt in shown.items()
+    ]
+    columns = [Column("answers"), Column("SKU accepted", "share"), Column("right among these", "share"), Column("family accepted", "share")]
+    columns += [Column("family right among these", "share")]
+    return table("taken", "What is accepted, and how much of it is right", columns, rows)
+
+
+def _worth(cases: Sequence[_Case]) -> Table:
+    columns = [Column("answers"), Column("calibration")]
+    columns += [Column("calibration error", "number", "mean distance of confidence and share of right answers, without what chance adds")]
+    columns += [Column("from … to", "number", "bounds of the calibration error"), Column("as mostly printed", "number", "not debiased")]
+    columns += [Column("by chance", "number", "what a perfect model would show as mostly printed"), Column("Brier score", "number")]
+    columns += [Column("from … to", "number"), Column("log loss", "number"), Column("from … to", "number")]
+    columns += [Column("crops", "number"), Column("scenes", "number")]
+    return table("worth", "What confidences are worth, before and after calibration", columns, [_worth_row(case) for case in cases])
+
+
+def _worth_row(case: _Case) -> tuple[Cell, ...]:
+    error, brier, log_loss = case.quality.calibration, case.quality.brier, case.quality.log_loss
+    told = (real(error.debiased), _between(error.interval), real(error.plugin), real(error.chance))
+    losses = (real(brier.value), _between(brier.interval), real(log_loss.value), _between(log_loss.interval))
+    return (words(case.signature), words(case.when), *told, *losses, whole(error.crops), whole(error.groups))
+
+
+def _between(interval: Interval | None) -> Cell:
+    return Cell(f"{interval[0]:.{_DIGITS}f} … {interval[1]:.{_DIGITS}f}", interval[1]) if interval else Cell(NONE)
+
+
+def _bins(cases: Sequence[_Case]) -> Table:
+    rows = [_bin_row(case, one) for case in cases for one in case.quality.calibration.bins]
+    columns = [Column("answers"), Column("calibration"), Column("mean confidence", "number"), Column("right", "number")]
+    columns += [Column("crops", "number"), Column("scenes", "number")]
+    return table("bins", "The bins of the reliability diagrams", columns, rows)
+
+
+def _bin_row(case: _Case, one: Bin) -> tuple[Cell, ...]:
+    shares = (Cell(percent(value), value) for value in (one.confidence, one.accuracy))
+    return (words(case.signature), words(case.when), *shares, whole(one.crops), whole(one.groups))
+
+
+def _slices(shown: Mapping[str, MeasuredDoubt]) -> Table | None:
+    """Returns the slices, lowest upper end of the precision first: there the promise is most likely broken."""
+    found = [(name, one) for name, doubt in shown.items() for one in doubt.slices]
+    found.sort(key=lambda pair: (_upper(pair[1].precision), -pair[1].crops))
+    rows = [_slice_row(spoken(name), one) for name, one in found]
+    columns = [Column("slice of"), Column("value"), Column("answers"), Column("accepted", "number")]
+    columns += [Column("right among accepted", "share"), Column("accepted crops", "number")]
+    columns += [Column("scenes", "number", "with an accepted crop"), Column("crops", "number")]
+    return table("accepted", "Precision among accepted answers by slice", columns, rows, filter_by=0) if rows else None
+
+
+def _slice_row(answers: str, one: SliceDoubt) -> tuple[Cell, ...]:
+    of = (words(spoken(one.feature)), words(one.value), words(answers))
+    found = one.precision
+    return (*of, Cell(percent(one.coverage), one.coverage), estimate(found), whole(found.crops), whole(found.groups), whole(one.crops))
+
+
+def _upper(found: Estimate) -> float:
+    return found.interval[1] if found.interval else 2.0

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from markupsafe import Markup
 from msgspec import Struct
 
+from tfx_retail.intervals import Estimate, Interval
 from tfx_retail.page.shares import Share
 
 NONE = "–"
@@ -99,6 +100,16 @@ def share(value: Share | float | None) -> Cell:
             percent(value.value), None if nothing(value.value) else value.value, *(None if nothing(end) else end for end in value[1:3])
         )
     return Cell(percent(value), None if nothing(value) else value)
+
+
+def estimate(found: Estimate | None) -> Cell:
+    """Returns a cell of a share that was measured, with its interval where it has one."""
+    return Cell(NONE) if found is None else bounded(found.value, found.interval)
+
+
+def bounded(value: float | None, interval: Interval | None) -> Cell:
+    """Returns a cell of a share between its bounds."""
+    return share(value)._replace(low=interval[0], high=interval[1]) if interval and value is not None else share(value)
 
 
 def change(value: float | None) -> Cell:
