@@ -112,7 +112,7 @@ def _prepare(guide: Evidence, judge: Evidence, config: AbstainConfig, unknown: E
 
 def _of_trials(found: Trials, level: float) -> Floats:
     """Returns [T] the precision that trials prove at the level."""
-    return np.array([1.0 - binomial.upper(int(wrong), int(count), level) for count, wrong in zip(*found, strict=True)])
+    return 1.0 - binomial.uppers(found.wrong, found.trials, level)
 
 
 def _mix(evidence: Evidence, levels: Floats, rate: float, unknown: Evidence | None, level: float) -> tuple[Floats, Floats]:
@@ -160,20 +160,21 @@ def _groups_needed(guide: Evidence, judge: Evidence, sequence: _Sequence, target
     shifted = judge._replace(groups=judge.groups + trials.count_groups(guide))
     everyone = Evidence(*(np.concatenate(pair) for pair in zip(guide, shifted, strict=True)))
     one = trials.expect(everyone, sequence.thresholds, doubt=0.0)
-    cases = zip(one.trials, one.wrong, target * sequence.needed, strict=True)
-    found = [groups for case in cases if (groups := _testing_groups(*case, sequence.level)) is not None]
+    fewest: int | None = None
+    for case in zip(one.trials, one.wrong, target * sequence.needed, strict=True):
+        fewest = _testing_groups(*case, sequence.level, fewest or _MOST_GROUPS) or fewest
     testing = trials.count_groups(judge) / max(trials.count_groups(everyone), 1)
-    return math.ceil(min(found) / testing - 1e-9) if found and testing else None
+    return math.ceil(fewest / testing - 1e-9) if fewest and testing else None
 
 
-def _testing_groups(count: float, wrong: float, needed: float, level: float) -> int | None:
-    """Returns how many groups prove the precision needed, for trials and errors of one group."""
+def _testing_groups(count: float, wrong: float, needed: float, level: float, most: int) -> int | None:
+    """Returns how many groups prove the precision needed, for trials and errors of one group; None: more than `most`."""
     if needed >= 1.0 or wrong >= (1.0 - needed) * count:
         return None
     groups = binomial.trials_without_event(1.0 - needed, level) / count
     while binomial.at_most(int(wrong * groups), int(count * groups), 1.0 - needed) > level:
         groups *= 1.1
-        if groups > _MOST_GROUPS:
+        if groups > most:
             return None
     return math.ceil(groups - 1e-9)
 

@@ -11,6 +11,8 @@ m once (1 - m) ** -n exceeds 2 / alpha, which is Clopper and Pearson's bound for
 
 Source: Waudby-Smith and Ramdas, Estimating means of bounded random variables by betting, JRSS B 86 (2024), sections 3 and 4; the mean of
 bets is their hedge over a grid, fixed beforehand so that the order of groups does not matter.
+
+What is asked of thousands of slices is worked out for all of them at once: `p_values`, `lowers`, `uppers`, `smallest_seen`.
 """
 
 import math
@@ -22,10 +24,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Indices = NDArray[np.int64]
 
 _BETS: Floats = np.array([1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625])
 _WEIGHTS: Floats = np.array([0.5] + [0.5 / 6] * 6)  # few groups can only speak through the boldest bet; many outgrow the weight of any
 _CUTS, _ROUNDS = 10, 5  # a bound is exact to 1e-5 of its range, and rounded to the safe side
+_MOST_KINDS = 10_000  # worked on at once, for 5 kB each
 
 
 class Totals(NamedTuple):
@@ -50,7 +54,7 @@ def p_above(totals: Totals, claim: float, low: float) -> float:
     Args:
       low: the smallest value that a crop can have; `claim` lies above it.
     """
-    return float(_p_values(_alike(totals), np.array([claim]), low)[0])
+    return float(p_values([totals], claim, low)[0])
 
 
 def p_below(totals: Totals, claim: float, high: float) -> float:
@@ -60,10 +64,7 @@ def p_below(totals: Totals, claim: float, high: float) -> float:
 
 def lower(totals: Totals, level: float, low: float) -> float:
     """Returns what the mean is above, but for a probability of at most `level`; `low` without groups."""
-    if not len(totals.sizes) or totals.mean <= low:
-        return low
-    groups = _alike(totals)
-    return _edge(low, totals.mean, lambda claims: _p_values(groups, claims, low) <= level)
+    return float(lowers([totals], [level], low)[0])
 
 
 def upper(totals: Totals, level: float, high: float) -> float:
@@ -71,21 +72,47 @@ def upper(totals: Totals, level: float, high: float) -> float:
     return -lower(totals.negated(), level, -high)
 
 
-def smallest_seen(differences: Totals, claim: float, level: float) -> float | None:
-    """Returns the smallest mean that would have refuted "at most `claim`", scattered over the groups as what was found; None: no mean.
+def p_values(slices: Sequence[Totals], claim: float, low: float) -> Floats:
+    """Returns [S] p-values against the claim that a slice's mean is at most `claim`: `p_above` of each."""
+    return _by_parts(slices, 1.0, lambda kinds, _: _p_values(kinds, kinds.sums, np.full((1, len(kinds.starts)), claim), low)[0])
+
+
+def lowers(slices: Sequence[Totals], levels: Sequence[float], low: float) -> Floats:
+    """Returns [S] what each slice's mean is above, but for a probability of at most its level: `lower` of each."""
+    of_slices = np.array(levels, float)
+
+    def edges(kinds: _Kinds, places: Indices) -> Floats:
+        level, inside = of_slices[places], kinds.means > low
+        ends = np.where(inside, kinds.means, low + 1.0)  # nothing is below a mean of `low`: then what is found is not used
+        found = _edge(np.full(len(ends), low), ends, lambda claims: _p_values(kinds, kinds.sums, claims, low) <= level)
+        return np.where(inside, found, low)
+
+    return _by_parts(slices, low, edges)
+
+
+def uppers(slices: Sequence[Totals], levels: Sequence[float], high: float) -> Floats:
+    """Returns [S] what each slice's mean is below, but for a probability of at most its level: `upper` of each."""
+    return -lowers([totals.negated() for totals in slices], levels, -high)
+
+
+def smallest_seen(slices: Sequence[Totals], claim: float, level: float) -> Floats:
+    """Returns [S] the smallest mean that would have refuted "at most `claim`", scattered over the groups as what was found; NaN: none.
 
     Args:
-      differences: sums in [-size, size].
+      slices: differences, with sums in [-size, size].
     """
-    groups, mean = _alike(differences), differences.mean
-    if not len(groups.sizes):
-        return None
 
-    def refuted(means: Floats) -> Flags:
-        moved = np.clip(groups.sums + (means[:, None] - mean) * groups.sizes, -groups.sizes, groups.sizes)
-        return _p_values(groups._replace(sums=moved), np.full(len(means), claim), -1.0) <= level
+    def edges(kinds: _Kinds, _: Indices) -> Floats:
+        slices_, means = len(kinds.starts), kinds.means
 
-    return _edge(1.0, claim, refuted) if refuted(np.ones(1))[0] else None
+        def refuted(moved: Floats) -> Flags:
+            sums = np.clip(kinds.sums + (moved - means)[:, kinds.owner] * kinds.sizes, -kinds.sizes, kinds.sizes)
+            return _p_values(kinds, sums, np.full(moved.shape, claim), -1.0) <= level
+
+        found = _edge(np.ones(slices_), np.full(slices_, claim), refuted)
+        return np.where(refuted(np.ones((1, slices_)))[0], found, math.nan)
+
+    return _by_parts(slices, math.nan, edges)
 
 
 def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
@@ -106,40 +133,66 @@ def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
     return levels
 
 
-class _Alike(NamedTuple):
-    """Groups of one size and sum, counted: thousands of scenes come in a few kinds."""
+class _Kinds(NamedTuple):
+    """S slices with their groups of one size and sum counted: thousands of scenes come in K kinds. A slice's kinds stand together."""
 
     sizes: Floats  # [K]
-    sums: Floats  # [K], or [C, K] of C claims
+    sums: Floats  # [K]
     counts: Floats  # [K]
+    owner: Indices  # [K], which slice
+    starts: Indices  # [S], first kind of each
+    largest: Floats  # [S], size
+
+    @property
+    def means(self) -> Floats:
+        """Returns [S] means over all crops."""
+        return np.asarray(self.add(self.sums) / self.add(self.sizes))
+
+    def add(self, values: Floats) -> Floats:
+        """Returns [..., S] sums over groups, of [..., K] values of kinds."""
+        return np.asarray(np.add.reduceat(values * self.counts, self.starts, axis=-1))
 
 
-def _alike(totals: Totals) -> _Alike:
-    kinds, counts = np.unique(totals.sizes + 1j * totals.sums, return_counts=True)
-    return _Alike(kinds.real, kinds.imag, counts.astype(float))
+def _by_parts(slices: Sequence[Totals], of_none: float, ask: Callable[[_Kinds, Indices], Floats]) -> Floats:
+    """Returns [S] what is asked of the slices with groups, some at a time; `of_none` for those without."""
+    found = np.full(len(slices), of_none)
+    sizes = np.array([len(totals.sizes) for totals in slices], np.int64)
+    part = np.cumsum(sizes) // _MOST_KINDS
+    for number in np.unique(part):
+        places = np.flatnonzero((part == number) & (sizes > 0))
+        if len(places):
+            found[places] = ask(_kinds([slices[place] for place in places]), places)
+    return found
 
 
-def _p_values(groups: _Alike, claims: Floats, low: float) -> Floats:
-    """Returns [C] p-values against C claims."""
-    sizes, sums, counts = groups
-    if not len(sizes):
-        return np.ones(len(claims))
-    gains = ((sums - low * sizes) / (claims[:, None] - low) - sizes) / sizes.max()  # [C, K], >= -1 but for rounding
+def _kinds(slices: Sequence[Totals]) -> _Kinds:
+    sizes, sums = (np.concatenate(values) for values in zip(*slices, strict=True))
+    owner = np.repeat(np.arange(len(slices)), [len(totals.sizes) for totals in slices])
+    order = np.lexsort((sums, sizes, owner))
+    sizes, sums, owner = sizes[order], sums[order], owner[order]
+    new = np.r_[True, (np.diff(sizes) != 0) | (np.diff(sums) != 0) | (np.diff(owner) != 0)]
+    first = np.flatnonzero(new)
+    counts = np.diff(np.r_[first, len(sizes)]).astype(float)
+    starts = np.searchsorted(owner[first], np.arange(len(slices)))
+    return _Kinds(sizes[first], sums[first], counts, owner[first], starts, np.maximum.reduceat(sizes[first], starts))
+
+
+def _p_values(kinds: _Kinds, sums: Floats, claims: Floats, low: float) -> Floats:
+    """Returns [C, S] p-values against C claims about each slice, for [K] or [C, K] sums."""
+    width = (claims - low)[:, kinds.owner]
+    gains = ((sums - low * kinds.sizes) / width - kinds.sizes) / kinds.largest[kinds.owner]  # [C, K], >= -1 but for rounding
     with np.errstate(divide="ignore"):  # a bet of everything may be lost: log 0
         grown = np.log1p(np.maximum(_BETS[:, None, None] * gains, -1.0))  # [bets, C, K]
-    stakes = grown @ counts + np.log(_WEIGHTS)[:, None]
+    stakes = kinds.add(grown) + np.log(_WEIGHTS)[:, None, None]  # [bets, C, S]
     best = stakes.max(axis=0)
     return np.asarray(np.exp(-np.maximum(0.0, best + np.log(np.exp(stakes - best).sum(axis=0)))))
 
 
-def _edge(refuted: float, open_: float, test: Callable[[Floats], Flags]) -> float:
-    """Returns where a test that refutes up to some point stops to do so, rounded towards `refuted`."""
+def _edge(refuted: Floats, open_: Floats, test: Callable[[Floats], Flags]) -> Floats:
+    """Returns [S] where a test of [C, S] points that refutes up to some point stops to do so, rounded towards `refuted`, [S]."""
     for _ in range(_ROUNDS):
-        points = np.linspace(refuted, open_, _CUTS + 1)[1:-1]
-        flags = test(points)
-        first = len(points) if flags.all() else int(flags.argmin())
-        refuted, open_ = (
-            float(points[first - 1]) if first else refuted,
-            float(points[first]) if first < len(points) else open_,
-        )
+        points = np.linspace(refuted, open_, _CUTS + 1)
+        flags = test(points[1:-1])
+        first = np.where(flags.all(axis=0), _CUTS - 1, flags.argmin(axis=0))[None]
+        refuted, open_ = (np.take_along_axis(points, first + step, axis=0)[0] for step in (0, 1))
     return refuted

@@ -5,6 +5,7 @@ over the margin (at Holm's level over all gating slices and earlier models), pas
 every slice has to pass by itself, which needs no correction), and has too few groups where neither is proven. Others are listed only.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -50,11 +51,12 @@ class SliceResult(Struct, frozen=True, kw_only=True):
 
 
 class _Levels(NamedTuple):
-    """The levels of one slice's bounds."""
+    """The levels of the slices' bounds, and what a loss is held against."""
 
-    lower: float
+    lower: Mapping[Key, float]
     upper: float
     first: float  # Holm's first: what a loss has to pass that is the only one
+    margin: float
 
 
 def compare(crops: Crops, earlier: Mapping[str, Earlier], config: VerdictConfig) -> tuple[list[SliceResult], list[SliceResult]]:
@@ -89,46 +91,55 @@ def _gating(gate: Gate, against: str, crops: Crops) -> Iterator[Key]:
 def _judged(crops: Crops, earlier: Mapping[str, Earlier], keys: Sequence[Key], config: VerdictConfig) -> list[SliceResult]:
     plain, masked = _plain(crops, earlier, keys), _masked(crops, earlier, keys)
     tested = [key for key in keys if len(plain[key].sizes)]  # a slice without crops cannot fail, and costs the others nothing
-    p_values = {key: bounds.p_above(plain[key].losses, config.margin, -1.0) for key in tested}
-    levels = dict(zip(tested, bounds.holm_levels(list(p_values.values()), config.alpha), strict=True))
+    losses = [plain[key].losses for key in tested]
+    above = bounds.p_values(losses, config.margin, -1.0).tolist()
+    below = bounds.p_values([loss.negated() for loss in losses], -config.margin, -1.0).tolist()
+    lower = bounds.holm_levels(above, config.alpha)
+    outcomes: dict[Key, Outcome] = dict.fromkeys(keys, "too_few")
+    for key, worse, not_worse, level in zip(tested, above, below, lower, strict=True):
+        outcomes[key] = "fail" if worse <= level else "pass" if not_worse <= config.alpha else "too_few"
     first = config.alpha / max(1, len(tested))
-    results = []
-    for key in keys:
-        level = levels.get(key, first)
-        failed = key in p_values and p_values[key] <= level
-        passed = bounds.p_below(plain[key].losses, config.margin, 1.0) <= config.alpha
-        outcome: Outcome = "fail" if failed else "pass" if passed else "too_few"
-        results.append(_result(key, outcome, plain[key], masked.get(key), config.margin, _Levels(level, config.alpha, first)))
-    return results
+    levels = _Levels({**dict.fromkeys(keys, first), **dict(zip(tested, lower, strict=True))}, config.alpha, first, config.margin)
+    return _results(outcomes, plain, masked, levels)
 
 
 def _listed(crops: Crops, earlier: Mapping[str, Earlier], keys: Sequence[Key], config: VerdictConfig) -> list[SliceResult]:
     plain, masked = _plain(crops, earlier, keys), _masked(crops, earlier, keys)
-    levels = _Levels(config.alpha, config.alpha, config.alpha)
-    present = [key for key in keys if len(plain[key].sizes)]
-    return [_result(key, "listed", plain[key], masked.get(key), config.margin, levels) for key in present]
+    outcomes: dict[Key, Outcome] = {key: "listed" for key in keys if len(plain[key].sizes)}
+    return _results(outcomes, plain, masked, _Levels(dict.fromkeys(outcomes, config.alpha), config.alpha, config.alpha, config.margin))
 
 
-def _result(key: Key, outcome: Outcome, plain: Pair, masked: Pair | None, margin: float, levels: _Levels) -> SliceResult:
-    smallest = bounds.smallest_seen(plain.losses, margin, levels.first)
-    return SliceResult(
-        key=key,
-        result=outcome,
-        plain=_measured(plain, levels),
-        masked=_measured(masked, levels) if masked else None,
-        examples=int(plain.sizes.sum()),
-        groups=len(plain.sizes),
-        smallest_loss=None if smallest is None else _rounded(smallest),
-    )
+def _results(outcomes: Mapping[Key, Outcome], plain: Mapping[Key, Pair], masked: Mapping[Key, Pair], levels: _Levels) -> list[SliceResult]:
+    common = _measured({key: masked[key] for key in outcomes if key in masked}, levels)
+    measured = _measured({key: plain[key] for key in outcomes}, levels)
+    smallest = bounds.smallest_seen([plain[key].losses for key in outcomes], levels.margin, levels.first).tolist()
+    return [
+        SliceResult(
+            key=key,
+            result=outcome,
+            plain=measured[key],
+            masked=common.get(key),
+            examples=int(plain[key].sizes.sum()),
+            groups=len(plain[key].sizes),
+            smallest_loss=None if math.isnan(loss) else _rounded(loss),
+        )
+        for (key, outcome), loss in zip(outcomes.items(), smallest, strict=True)
+    ]
 
 
-def _measured(pair: Pair, levels: _Levels) -> Measured:
-    losses = pair.losses
-    found = _rounded(bounds.lower(losses, levels.lower, -1.0)), _rounded(bounds.upper(losses, levels.upper, 1.0))
+def _measured(pairs: Mapping[Key, Pair], levels: _Levels) -> dict[Key, Measured]:
+    losses = [pair.losses for pair in pairs.values()]
+    lower = bounds.lowers(losses, [levels.lower[key] for key in pairs], -1.0).tolist()
+    upper = bounds.uppers(losses, [levels.upper] * len(losses), 1.0).tolist()
+    intervals = ((_rounded(low), _rounded(high)) for low, high in zip(lower, upper, strict=True))
+    return {key: _worth(pair, interval) for (key, pair), interval in zip(pairs.items(), intervals, strict=True)}
+
+
+def _worth(pair: Pair, interval: Interval) -> Measured:
     if not len(pair.sizes):
-        return Measured(value=None, baseline_value=None, loss=None, interval=found)
+        return Measured(value=None, baseline_value=None, loss=None, interval=interval)
     new, old = (_rounded(Totals(pair.sizes, sums).mean) for sums in (pair.new, pair.earlier))
-    return Measured(value=new, baseline_value=old, loss=_rounded(losses.mean), interval=found)
+    return Measured(value=new, baseline_value=old, loss=_rounded(pair.losses.mean), interval=interval)
 
 
 def _plain(crops: Crops, earlier: Mapping[str, Earlier], keys: Iterable[Key]) -> dict[Key, Pair]:

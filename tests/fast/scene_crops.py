@@ -9,6 +9,7 @@ from tfx_retail.slices import DAY, NOWHERE, Column, Crops
 
 SIGNATURES = ("serving_default", "predict_sized")
 FACTS = ("group", "sku", "look", "family", "category", "brand", "store", DAY, "face", "source", "truncated")
+OTHERWISE = {"source": "shelf", "truncated": "0"}
 
 
 class Shown(NamedTuple):
@@ -35,9 +36,9 @@ def scenes(count: int, sku: str, *, new: bool, old: bool, each: int = 1, first: 
 
 
 def _fact(crop: Shown, name: str) -> str:
-    own = {"group": crop.group, "sku": crop.sku, "source": "shelf", "truncated": "0"}
-    own |= dict.fromkeys(("look", "family", "category"), crop.sku)
-    return {**own, **crop.facts}.get(name, "")
+    if name in ("sku", "look", "family", "category"):
+        return crop.facts.get(name, crop.sku)
+    return crop.group if name == "group" else crop.facts.get(name, OTHERWISE.get(name, ""))
 
 
 def _levels(right: list[bool]) -> np.ndarray:  # type: ignore[type-arg]
@@ -46,4 +47,5 @@ def _levels(right: list[bool]) -> np.ndarray:  # type: ignore[type-arg]
 
 def _column(texts: list[str]) -> Column:
     values = sorted(set(texts) - {""})
-    return Column(np.array([values.index(text) if text else NOWHERE for text in texts], np.int64), values)
+    codes = {"": NOWHERE, **{value: code for code, value in enumerate(values)}}
+    return Column(np.array([codes[text] for text in texts], np.int64), values)

@@ -168,7 +168,7 @@ def test_each_part_has_a_scene_if_there_are_two(groups: int, tuning: int) -> Non
     assert trials.tuning_part(np.arange(groups), 0.3, seed=1).sum() == tuning
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(1, 80), st.sampled_from([0.2, 0.5, 0.9]), st.integers(1, 4), st.integers(0, 1)), max_size=5))
 def test_what_is_accepted_is_proven_and_counted(kinds: list[tuple[int, float, int, int]]) -> None:
     scenes = [Scenes(*kind) for kind in kinds]

@@ -32,14 +32,14 @@ def test_without_trials_nothing_is_known() -> None:
     assert (binomial.lower(0, 0, 0.05), binomial.upper(0, 0, 0.05)) == (0.0, 1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 50_000), st.floats(0.0, 1.0), st.floats(0.0001, 0.9999))
 def test_the_distribution_is_scipys(trials: int, part: float, share: float) -> None:
     events = int(part * trials)
     assert binomial.at_most(events, trials, share) == pytest.approx(binom.cdf(events, trials, share), rel=1e-6, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 400), st.floats(0.0, 1.0), st.floats(0.001, 0.4))
 def test_a_bound_is_where_the_test_stops_to_refute(trials: int, part: float, level: float) -> None:
     events = int(part * (trials - 1))

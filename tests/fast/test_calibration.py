@@ -135,7 +135,7 @@ def test_a_family_none_of_whose_looks_may_win_has_none() -> None:
     assert look.sum() == pytest.approx(1.0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0.1, 6.0), st.integers(1, 80))
 def test_fewer_scenes_never_move_it_further(right: int, wrong: int, logit: float, groups: int) -> None:
     def moved(count: int) -> float:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfx_retail import catalog
@@ -222,6 +222,7 @@ def test_the_digest_sees_a_change(tmp_path: Path) -> None:
 TEXT = st.text(alphabet="abcXYZ 绿茶é,;\"'|&", min_size=1, max_size=8).map(str.strip).filter(bool)
 
 
+@settings(max_examples=25)
 @given(
     name=TEXT,
     brand=st.just("") | TEXT,

@@ -12,7 +12,14 @@ from tools.config_reference import reference
 from tools.tally import tally
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(path for path in ROOT.glob("**/*.md") if not {".venv", ".cache", "output", "data"} & set(path.relative_to(ROOT).parts))
+NOT_OURS = {".venv", ".cache", ".git", "output", "data"}
+PAGES = sorted(
+    page
+    for part in ROOT.iterdir()
+    if part.name not in NOT_OURS
+    for page in (part.rglob("*.md") if part.is_dir() else [part])
+    if page.suffix == ".md"
+)
 
 
 def test_the_configuration_reference_is_what_the_code_says() -> None:

@@ -48,39 +48,42 @@ def page_of(config: object, facts: RunFacts) -> str:
     return write_page(config, facts).read_text("utf-8")  # type: ignore[arg-type]
 
 
-def test_every_section_is_there_once_and_ids_are_unique(tmp_path: Path) -> None:
-    outline = Outline(page_of(*whole_run(tmp_path)))
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a whole run, as nobody touched it."""
+    return page_of(*whole_run(tmp_path_factory.mktemp("whole")))
+
+
+def test_every_section_is_there_once_and_ids_are_unique(page: str) -> None:
+    outline = Outline(page)
     assert [name for name in outline.ids if name in SECTIONS] == list(SECTIONS)
     assert len(outline.ids) == len(set(outline.ids))
 
 
-def test_nothing_comes_from_outside_and_a_policy_says_so(tmp_path: Path) -> None:
-    text = page_of(*whole_run(tmp_path))
-    assert all(address.startswith(("data:", "#")) for address in Outline(text).addresses)
-    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
-    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+def test_nothing_comes_from_outside_and_a_policy_says_so(page: str) -> None:
+    assert all(address.startswith(("data:", "#")) for address in Outline(page).addresses)
+    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
 
 
-def test_a_script_as_a_name_stays_text(tmp_path: Path) -> None:
-    text = page_of(*whole_run(tmp_path))
-    outline = Outline(text)
-    assert "<script>alert" not in text
-    assert "&lt;script&gt;alert(1)" in text
-    assert "\\u003cscript\\u003ealert(1)" in text  # in the data of the tables
+def test_a_script_as_a_name_stays_text(page: str) -> None:
+    outline = Outline(page)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "\\u003cscript\\u003ealert(1)" in page  # in the data of the tables
     assert outline.handlers == []
-    assert "<img src=x" not in text
+    assert "<img src=x" not in page
 
 
-def test_the_verdict_and_the_slice_that_lost_are_told(tmp_path: Path) -> None:
-    text = page_of(*whole_run(tmp_path))
-    assert "Not blessed" in text
-    assert "Nothing was pushed: 2 of 2 rules do not hold; it is worse in family Cola." in text
-    assert "Cola lost 12 points" in text
-    assert "−12.0 points" in text
-    assert "against version 1" in text
-    assert "may lose 5.0" in text
-    assert "−20.0 … −4.0" in text  # in the table of what was compared
-    assert "<code>tfx-retail schema</code>" in text
+def test_the_verdict_and_the_slice_that_lost_are_told(page: str) -> None:
+    assert "Not blessed" in page
+    assert "Nothing was pushed: 2 of 2 rules do not hold; it is worse in family Cola." in page
+    assert "Cola lost 12 points" in page
+    assert "−12.0 points" in page
+    assert "against version 1" in page
+    assert "may lose 5.0" in page
+    assert "−20.0 … −4.0" in page  # in the table of what was compared
+    assert "<code>tfx-retail schema</code>" in page
 
 
 def test_a_blessing_by_hand_says_who_and_why(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_what_is_no_probability_is_refused(odd: float) -> None:
         error([0.5, odd], [1, 0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 9)), min_size=1, max_size=80))
 def test_every_figure_is_in_its_range(crops: list[tuple[float, bool, int]]) -> None:
     found = error([crop[0] for crop in crops], [crop[1] for crop in crops], [crop[2] for crop in crops])

@@ -69,7 +69,7 @@ def test_precision_by_slice() -> None:
     assert {name: (one.value, one.crops) for name, one in found.items()} == {"tea": (0.5, 2), "oats": (1.0, 1), "milk": (None, 0)}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from([0.1, 0.4, 0.5, 0.9]), st.booleans(), st.integers(0, 5)), min_size=1, max_size=40))
 def test_no_area_is_below_the_best_one(crops: list[tuple[float, bool, int]]) -> None:
     score, right, groups = (np.array(column) for column in zip(*crops, strict=True))

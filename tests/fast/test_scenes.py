@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fast.photo_rows import HALF_AND_HALF, ONE_COLOR, row
@@ -26,6 +26,7 @@ def test_all_pairs_within_the_distance_are_found_and_no_others(bits: int) -> Non
     assert found == expected
 
 
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=30), st.integers(0, 64))
 def test_every_hash_pairs_within_64_bits_and_equal_ones_within_0(values: list[int], bits: int) -> None:
     found = {

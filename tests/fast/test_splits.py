@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fast.photo_rows import row
@@ -69,6 +69,7 @@ def test_a_scene_too_large_for_a_role_stays_in_train() -> None:
     ]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 11), st.sets(st.sampled_from("abcdef"), min_size=1)), min_size=4, max_size=60), st.integers(0, 5))
 def test_no_role_is_empty_and_no_sku_is_lost_to_train_where_that_can_be(photos: list[tuple[int, set[str]]], seed: int) -> None:
     rows = [row(f"p{number:02d}", *sorted(skus)) for number, (_, skus) in enumerate(photos)]

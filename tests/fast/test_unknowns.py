@@ -51,7 +51,7 @@ def test_a_score_that_is_not_a_number_is_refused() -> None:
         detection([1.0, np.nan], [2.0])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=30), st.lists(st.integers(0, 6), min_size=1, max_size=30))
 def test_it_is_scikit_learns(known: list[int], unknown: list[int]) -> None:
     found = detection([float(score) for score in known], [float(score) for score in unknown], draws=1)

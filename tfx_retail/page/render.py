@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,6 +20,7 @@ from tfx_retail.page.head import Head
 from tfx_retail.page.lineage import Lineage
 from tfx_retail.page.training import Training
 
+_LOADER = PackageLoader("tfx_retail.page")
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -52,19 +54,20 @@ def page(given: Collected) -> Page:
 
 def html(template: str, **values: Any) -> str:
     """Returns a template with its values, as a whole HTML document without outside parts."""
-    environment = Environment(
-        loader=PackageLoader(__package__ or "tfx_retail.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"json": _json, "coded": markdown.coded}
-    source = environment.loader.get_source if environment.loader else None
-    assert source is not None  # it was given above
-    style, script = source(environment, "page.css")[0], source(environment, "page.js")[0]
+    environment, style, script = _environment(), _source("page.css"), _source("page.js")
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     return environment.get_template(template).render(style=style, script=script, policy=policy, **values)
+
+
+@cache  # it keeps the compiled templates: a run writes several pages
+def _environment() -> Environment:
+    environment = Environment(loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"json": _json, "coded": markdown.coded}
+    return environment
+
+
+def _source(name: str) -> str:
+    return _LOADER.get_source(_environment(), name)[0]
 
 
 def _hash(text: str) -> str:
