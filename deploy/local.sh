@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Airflow with PostgreSQL on this machine, without Docker: what production has, small enough to look at.
 #
-#   deploy/local.sh up [--airflow 2|3] [--config FILE] [--port N] [--celery] [--install] [--dags FOLDER]
+#   deploy/local.sh up [--airflow 2|3] [--config FILE] [--port N] [--celery|--no-celery] [--install] [--dags FOLDER]
 #   deploy/local.sh install | status | down | env | airflow ARGUMENTS...        (all take --airflow 2|3)
 #
 # `up` may be called again and again: it does what is missing; `install` only makes Airflow's environment, in .cache/airflow/<2|3>/venv.
@@ -29,16 +29,17 @@ main() {
 }
 
 read_options() {
-  major=3 port="" config="$repo/configs/sample.yaml" dags="$repo/dags" executor=LocalExecutor install=${CI:-false}
+  major=3 port="" config="$repo/configs/sample.yaml" dags="$repo/dags" executor=LocalExecutor asked="" install=${CI:-false}
   while [ $# -gt 0 ]; do
     case $1 in
       --airflow) major=${2:-} ;;
       --config) config=$(realpath -- "${2:-}") ;;
       --port) port=${2:-} ;;
       --dags) dags=$(realpath -- "${2:-}") ;;
-      --celery) executor=CeleryExecutor; shift; continue ;;
+      --celery) asked=CeleryExecutor; shift; continue ;;
+      --no-celery) asked=LocalExecutor; shift; continue ;;
       --install) install=true; shift; continue ;;
-      *) wrong "unknown option $1: up takes --airflow, --config, --port, --dags, --celery, --install" ;;
+      *) wrong "unknown option $1: up takes --airflow, --config, --port, --dags, --celery, --no-celery, --install" ;;
     esac
     [ $# -ge 2 ] || wrong "$1 needs a value"
     shift 2
@@ -60,11 +61,11 @@ up() {
   mkdir -p "$here"
   exec 9> "$here/lock"   # a second `up` waits for the first
   flock 9
+  choose_executor
   if all_running; then say "already up"; tell; return; fi
   check_needs
   make_environment
   choose_ports
-  write_executor
   start_postgres
   airflow_environment
   prepare_airflow

@@ -19,7 +19,7 @@ for version in "${versions[@]}"; do
     --confcutdir=tests/airflow -o addopts= -o filterwarnings= -W ignore tests/airflow/test_dag*.py --junitxml="$results/dags-$version.xml" ||
     failed+=("DAGs of Airflow $version")
   if [ "$live" = true ]; then
-    TFX_RETAIL_TEST_AIRFLOW=$version .venv/bin/python -m pytest -q tests/airflow/test_live.py --durations=5 --junitxml="$results/airflow-$version.xml" "$@" ||
+    TFX_RETAIL_TEST_AIRFLOW=$version .venv/bin/python -m pytest -q tests/airflow/test_live*.py --durations=5 --junitxml="$results/airflow-$version.xml" "$@" ||
       failed+=("live Airflow $version")
   fi
 done

@@ -7,18 +7,21 @@ from pathlib import Path
 
 from benchmarks.faults import kills, refusals, resources, runs, servers
 from benchmarks.faults.outcome import Outcome, table
+from benchmarks.faults.scene import Scene
 from tests.airflow.live import REPO, Live
 
-FAULTS = {
-    "kills": kills.thirty_kills,
+# Those of one pipeline share it: its data nodes run once, then each run trains a model of its own.
+ON_ONE_PIPELINE = {
     "scheduler": servers.scheduler_killed,
+    "worker": servers.worker_killed,
     "database": servers.database_crashed,
     "same-run": runs.same_run_id_twice,
     "two-runs": runs.two_runs_at_once,
-    "disk": resources.full_disk,
-    "hang": resources.hanging_node,
     "refused": refusals.unblessed_model,
+    "hang": resources.hanging_node,
 }
+ON_THEIR_OWN = {"kills": kills.thirty_kills, "disk": resources.full_disk}
+FAULTS = ON_THEIR_OWN.keys() | ON_ONE_PIPELINE.keys()
 # A dead worker is noticed after 20 s here; Airflow's default of five minutes would make this an afternoon.
 IMPATIENT = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
@@ -33,19 +36,23 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m benchmarks.faults")
     words.add_argument("--airflow", type=int, choices=(2, 3), default=3)
     words.add_argument("--folder", type=Path, default=REPO / ".cache" / "faults")
-    words.add_argument("faults", nargs="*", metavar="FAULT", help=", ".join(FAULTS))
+    words.add_argument("--celery", action="store_true", help="two workers of Celery instead of LocalExecutor")
+    words.add_argument("faults", nargs="*", metavar="FAULT", help=", ".join(sorted(FAULTS)))
     given = words.parse_args()
-    unknown = set(given.faults) - FAULTS.keys()
+    unknown = set(given.faults) - FAULTS
     if unknown:
-        words.error(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
+        words.error(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(sorted(FAULTS))}")
     live = Live(given.folder, given.airflow, IMPATIENT)
     outcomes: list[Outcome] = []
     live.forget()
     try:
-        live.up()
-        for name in given.faults or FAULTS:
+        live.up(*(["--celery"] if given.celery else []))
+        shop = Scene(live, "shop")
+        if not given.faults or set(given.faults) & ON_ONE_PIPELINE.keys():
+            shop.prepare()
+        for name in given.faults or sorted(FAULTS):
             begun = time.monotonic()
-            outcomes.append(FAULTS[name](live))
+            outcomes.append(ON_ONE_PIPELINE[name](shop) if name in ON_ONE_PIPELINE else ON_THEIR_OWN[name](live))
             print(f"{name}: {outcomes[-1]} ({time.monotonic() - begun:.0f} s)", flush=True)
     finally:
         live.down()

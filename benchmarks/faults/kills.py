@@ -30,9 +30,7 @@ def thirty_kills(live: Live) -> Outcome:
         run = scene.start(f"killed-{runs}", no_cache=True)
         runs += 1
         killed += _kill(scene, run, dice, KILLS - sum(killed.values()))
-        state = scene.end(run)
-        faults += [] if state == "success" else [f"{run} ended {state}"]
-        faults += scene.faults(versions=runs)
+        faults += scene.ended_well(run)
     told = ", ".join(f"{count} of {name}" for name, count in sorted(killed.items()))
     fault = f"`kill -9` at random moments of {runs} runs: {told}"
     return Outcome(fault, KILLS, 0 if faults else KILLS, "; ".join(faults) or _calm(scene))

@@ -7,22 +7,20 @@ import time
 from benchmarks.faults.outcome import Outcome
 from benchmarks.faults.scene import Scene
 from benchmarks.faults.scene import dice as chance
-from tests.airflow.live import ENDED, Live
+from tests.airflow.live import ENDED
 
 KILLS = 10
+LAST = ("Verdict", "ModelCard", "Pusher")
+TOO_STRICT = ["train.max_steps=1", "verdict.rules=[{metric: family_accuracy, at_least: 1.0}]"]
 
 
-def unblessed_model(live: Live) -> Outcome:
+def unblessed_model(scene: Scene) -> Outcome:
     """Returns whether nothing is pushed of a refused model: killed, cleared, and its Pusher started by hand."""
-    scene = Scene(live, "refused", at_least=1.0, retries=20)
-    scene.prepare()
-    run = scene.start("refused", settings=["train.max_steps=1"])
+    run = scene.start("refused", settings=TOO_STRICT)
     dice = chance(4)
     kills = 0
     while scene.live.state(scene.name, run) not in ENDED:
-        at_work = [
-            process for process in scene.processes() if process.kind == "node" and process.node in ("Verdict", "ModelCard", "Pusher")
-        ]
+        at_work = [process for process in scene.processes() if process.kind == "node" and process.node in LAST]
         if at_work and kills < KILLS:
             time.sleep(dice.uniform(0, 6))
             kills += _kill(dice.choice(at_work).pid)
@@ -47,7 +45,7 @@ def _kill(pid: int) -> int:
 
 
 def _faults(scene: Scene, run: str, when: str) -> list[str]:
-    found = [f"{when}: {fault}" for fault in scene.faults(versions=0)]
+    found = [f"{when}: {fault}" for fault in scene.faults()]
     tasks = scene.live.tasks(scene.name, run)
     if tasks["Pusher"] != "skipped" or tasks["Report"] != "success":
         found.append(f"{when}: Pusher {tasks['Pusher']}, Report {tasks['Report']}")

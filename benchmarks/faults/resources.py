@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from benchmarks.faults.outcome import Outcome
-from benchmarks.faults.scene import Scene
+from benchmarks.faults.scene import HEAVY_TIMEOUT_MIN, Scene, is_alive, new_model
 from benchmarks.faults.scene import dice as chance
-from tests.airflow.live import ENDED, Live
+from tests.airflow.live import Live
 
 TRIES = 3
 HANGING = ("ExampleGen", "Evaluator", "Pusher")
@@ -33,7 +33,8 @@ def full_disk(live: Live) -> Outcome:
 
 
 def _fill(scene: Scene, disk: Path, number: int) -> list[str]:
-    run = scene.start(f"full-{number}", no_cache=True)
+    run = scene.start(f"full-{number}", **new_model(number + 1))
+    scene.wait_for_work(run)
     time.sleep(chance(number).uniform(5, 60))
     filler = disk / "filler"
     with open(filler, "wb") as file:
@@ -52,43 +53,26 @@ def _fill(scene: Scene, disk: Path, number: int) -> list[str]:
     filler.unlink()
     scene.live.clear(scene.name, run, *failed, downstream=True)
     time.sleep(5)
-    state = scene.end(run)
-    found += [] if state == "success" else [f"cleared, it ended {state}"]
-    return found + scene.faults(versions=number + 1)
+    return found + [f"cleared: {fault}" for fault in scene.ended_well(run)]
 
 
-def hanging_node(live: Live) -> Outcome:
-    """Returns whether a node that stands still is ended by its time-out, and the next attempt goes well."""
-    scene = Scene(live, "hang", retries=3, timeout_min=1, heavy_timeout_min=1)
-    scene.prepare()
+def hanging_node(scene: Scene) -> Outcome:
+    """Returns whether nodes that stand still are ended by their time-out, and the next attempt goes well."""
+    run = scene.start("hang", **new_model(10))
     faults: list[str] = []
-    held = 0
-    for number, node in enumerate(HANGING):
-        run = scene.start(f"hang-{number}", no_cache=True)
-        stopped = _stop(scene, run, node)
-        state = scene.end(run)
-        found = [] if stopped else [f"{node} was not seen running"]
-        found += [] if state == "success" else [f"run {number + 1} ended {state}"]
-        if stopped and _alive(stopped):
-            found.append(f"{node}'s hanging process is still there")
-            os.kill(stopped, signal.SIGKILL)
-        found += scene.faults(versions=number + 1)
-        held += not found
-        faults += found
-    told = "; ".join(faults) or "ended by the time-out of a minute; the next attempt went well"
-    return Outcome(f"a node hangs (`kill -STOP`: {', '.join(HANGING)})", len(HANGING), held, told)
-
-
-def _stop(scene: Scene, run: str, node: str) -> int:
-    while scene.live.state(scene.name, run) not in ENDED:
-        for process in scene.processes():
-            if process.node == node and process.kind == "node":
-                time.sleep(2)
-                os.kill(process.pid, signal.SIGSTOP)
-                return process.pid
-        time.sleep(0.3)
-    return 0
-
-
-def _alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    for node in HANGING:
+        pid = scene.wait_for_work(run, node)
+        if not pid:
+            faults.append(f"{node} was not seen running")
+            continue
+        os.kill(pid, signal.SIGSTOP)
+        print(f"  {node} stands still", flush=True)
+        given_up = time.monotonic() + (HEAVY_TIMEOUT_MIN + 2) * 60
+        while is_alive(pid) and time.monotonic() < given_up:
+            time.sleep(1)
+        if is_alive(pid):
+            faults.append(f"{node}'s hanging process is still there")
+            os.kill(pid, signal.SIGKILL)
+    faults += scene.ended_well(run)
+    told = "; ".join(faults) or f"each was ended by the time-out ({HEAVY_TIMEOUT_MIN} minutes); the next attempt went well"
+    return Outcome(f"a node hangs (`kill -STOP`: {', '.join(HANGING)})", len(HANGING), 0 if faults else len(HANGING), told)

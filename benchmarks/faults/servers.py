@@ -4,64 +4,70 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 
 from benchmarks.faults.outcome import Outcome
-from benchmarks.faults.scene import Scene
+from benchmarks.faults.scene import Scene, new_model
 from benchmarks.faults.scene import dice as chance
-from tests.airflow.live import ENDED, Live
+from tests.airflow.live import ENDED
 
-TRIES = 3
+TRIES = 5  # of each, over as many runs as it takes
 
 
-def scheduler_killed(live: Live) -> Outcome:
-    """Returns whether runs end well though the scheduler was killed in each, every second time with all of its workers."""
+def scheduler_killed(scene: Scene) -> Outcome:
+    """Returns whether runs end well though the scheduler was killed again and again, every second time with all of its workers."""
     dice = chance(2)
-    scene = Scene(live, "scheduler", retries=10)
-    scene.prepare()
 
     def strike(number: int) -> None:
-        pid = live.pid("scheduler")
+        pid = scene.live.pid("scheduler")
         kill = os.killpg if number % 2 else os.kill
         kill(pid, signal.SIGKILL)
         time.sleep(dice.uniform(0, 10))
-        live.up()
+        scene.live.up()
 
-    return _each("scheduler killed (every second time with its workers), started again", scene, dice, strike)
+    return _each("scheduler killed (every second time with its workers), started again", "scheduler", scene, dice, strike)
 
 
-def database_crashed(live: Live) -> Outcome:
-    """Returns whether runs end well though PostgreSQL, for Airflow and the metadata store, was shut down at once in each."""
+def worker_killed(scene: Scene) -> Outcome:
+    """Returns whether runs end well though one of Celery's two workers was killed with its tasks, again and again."""
+    dice = chance(5)
+
+    def strike(number: int) -> None:
+        os.killpg(scene.live.pid(f"worker-{number % 2 + 1}"), signal.SIGKILL)
+        time.sleep(dice.uniform(0, 10))
+        scene.live.up()
+
+    if not (scene.live.folder / "run" / "worker-1.pid").exists():
+        return Outcome("Celery's worker killed", 0, 0, "not tried: there are no such workers with LocalExecutor (--celery)")
+    return _each("one of Celery's two workers killed with its tasks, started again", "worker", scene, dice, strike)
+
+
+def database_crashed(scene: Scene) -> Outcome:
+    """Returns whether runs end well though PostgreSQL, for Airflow and the metadata store, was shut down at once again and again."""
     dice = chance(3)
-    scene = Scene(live, "postgres", retries=10)
-    scene.prepare()
 
     def strike(_number: int) -> None:
-        pid = int((live.folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        pid = int((scene.live.folder / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGQUIT)  # its immediate shutdown: no checkpoint, recovery at the next start
         time.sleep(dice.uniform(1, 10))
-        live.up()  # Airflow's services that ended with it are started again too, as any supervisor would
+        scene.live.up()  # Airflow's services that ended with it are started again too, as any supervisor would
 
-    return _each("PostgreSQL shut down without a checkpoint, started again", scene, dice, strike)
+    return _each("PostgreSQL shut down without a checkpoint, started again", "postgres", scene, dice, strike)
 
 
-def _each(title: str, scene: Scene, dice: random.Random, strike: object) -> Outcome:
-    assert callable(strike)
+def _each(title: str, name: str, scene: Scene, dice: random.Random, strike: Callable[[int], None]) -> Outcome:
     faults: list[str] = []
-    held = 0
-    for number in range(TRIES):
-        run = scene.start(f"{scene.name}-{number}", no_cache=True)
-        _wait_for_work(scene, run)
-        time.sleep(dice.uniform(0, 60))
-        strike(number)
-        state = scene.end(run)
-        found = scene.faults(versions=number + 1)
-        if state != "success":
-            found.append(f"run {number + 1} ended {state}")
-        held += not found
-        faults += found
-    return Outcome(title, TRIES, held, "; ".join(faults) or f"every run blessed, versions 1 to {TRIES} pushed")
-
-
-def _wait_for_work(scene: Scene, run: str) -> None:
-    while not scene.processes() and scene.live.state(scene.name, run) not in ENDED:
-        time.sleep(0.5)
+    struck = runs = 0
+    while struck < TRIES:
+        run = scene.start(f"{name}-{runs}", **new_model(40 + runs))
+        while struck < TRIES and scene.wait_for_work(run):
+            time.sleep(dice.uniform(0, 40))
+            if scene.live.state(scene.name, run) in ENDED:
+                break
+            strike(struck)
+            struck += 1
+            print(f"  {run}: {struck}", flush=True)
+            time.sleep(dice.uniform(20, 60))
+        faults += scene.ended_well(run)
+        runs += 1
+    return Outcome(f"{title}; {runs} runs", TRIES, 0 if faults else TRIES, "; ".join(faults) or "every run blessed and pushed")

@@ -33,7 +33,14 @@ need_ports() {
   if [ -f "$here/executor" ]; then executor=$(cat "$here/executor"); fi
 }
 
-write_executor() { printf '%s' "$executor" > "$here/executor"; }   # `status`, `down` and `airflow` ask for it later
+# What was asked for, else what it was the last time. `status`, `down` and `airflow` read it too.
+choose_executor() {
+  local before
+  before=$(cat "$here/executor" 2> /dev/null || true)
+  executor=${asked:-${before:-LocalExecutor}}
+  if [ -n "$before" ] && [ "$before" != "$executor" ] && any_running; then stop "it runs with $before: call down first"; fi
+  printf '%s' "$executor" > "$here/executor"
+}
 
 used() { (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
 

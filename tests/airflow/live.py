@@ -137,6 +137,31 @@ class Live:
         body = {"dag_run_id": run_id, "task_ids": list(tasks), "dry_run": False, "only_failed": False, "include_downstream": downstream}
         self.ask("POST", f"dags/{dag}/clearTaskInstances", body | {"reset_dag_runs": True})
 
+    def pause(self, dag: str) -> None:
+        """Does what the switch of a DAG does."""
+        self.ask("PATCH", f"dags/{dag}", {"is_paused": True})
+
+    def stop(self, dag: str, run_id: str) -> None:
+        """Does what the button Mark run as failed does."""
+        self.ask("PATCH", f"dags/{dag}/dagRuns/{_quoted(run_id)}", {"state": "failed"})
+
+    def mark(self, dag: str, run_id: str, task: str, state: str) -> None:
+        """Does what the button Mark state as does, for one task."""
+        body = {"new_state": state} | ({} if self.major == 3 else {"dry_run": False})
+        self.ask("PATCH", f"dags/{dag}/dagRuns/{_quoted(run_id)}/taskInstances/{task}", body)
+
+    def backfill(self, dag: str, first: str, last: str) -> None:
+        """Asks for the runs of the days from `first` to `last`; 2.11 has its command line alone for that, which waits for their end."""
+        if self.major == 2:
+            self.local("airflow", "dags", "backfill", "--start-date", first, "--end-date", last, dag)
+            return
+        body = {"dag_id": dag, "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z", "reprocess_behavior": "none"}
+        self.ask("POST", "backfills", body | {"max_active_runs": 1, "run_backwards": False, "dag_run_conf": {}})
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        """Returns all that Airflow says of the runs of a DAG."""
+        return list(self.ask("GET", f"dags/{dag}/dagRuns?limit=100")["dag_runs"])
+
     def xcom(self, dag: str, run_id: str, task: str) -> Any:
         """Returns the value that a task handed over."""
         entry = self.ask("GET", f"dags/{dag}/dagRuns/{_quoted(run_id)}/taskInstances/{task}/xcomEntries/return_value")
