@@ -18,7 +18,8 @@ from tfx_retail.errors import UserError
 FORMAT = 1  # raised when the file's keys change their meaning
 OF_RUN = "compiled.json"  # a run's own, in its folder
 INTERMEDIATE = "pipeline.json"  # beside it, in TFX's own format, as a local run writes it
-DATA_GATE, TRAINER, VERDICT, PUSHER = "DataGate", "Trainer", "Verdict", "Pusher"  # nodes that more than the pipeline itself has to know
+# nodes that more than the pipeline itself has to know
+DATA_GATE, TRAINER, SIBLING, VERDICT, PUSHER = "DataGate", "Trainer", "Sibling", "Verdict", "Pusher"
 # their executors load neither TensorFlow nor Beam, so they start in a second or two
 WITHOUT_TENSORFLOW = frozenset({"ImportSchemaGen", "Labels", VERDICT, "ModelCard", PUSHER})
 CONFIGURE, REPORT = "configure", "Report"  # the tasks of every run that are no nodes of TFX: the first and the last

@@ -215,6 +215,20 @@ class AbstainConfig(Section, frozen=True):
     ] = 0.0
 
 
+class UnknownsConfig(Section, frozen=True):
+    """A sibling of the model, trained without some SKUs, that measures how products are told that the model does not know.
+
+    It costs one more training. The pushed model knows all SKUs.
+    """
+
+    hold_out: Annotated[
+        float,
+        Meta(ge=0.0, le=0.5, description="share of the SKUs, in whole looks, that the sibling is not taught; 0: no sibling"),
+    ] = 0.0
+    seed: Annotated[int, Meta(ge=0, description="seed of the hash that chooses them")] = 1
+    epochs: Annotated[int, Meta(ge=0, description="passes of the sibling over the train split, at most; 0: as the model")] = 0
+
+
 class Rule(Section, frozen=True):
     """One condition of the blessing: a metric on the eval role has to reach a value."""
 
@@ -344,6 +358,7 @@ class Config(Section, frozen=True):
     train: TrainConfig = TrainConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     abstain: AbstainConfig = AbstainConfig()
+    unknowns: UnknownsConfig = UnknownsConfig()
     card: CardConfig = CardConfig()
     beam: BeamConfig = BeamConfig()
     airflow: AirflowConfig = AirflowConfig()

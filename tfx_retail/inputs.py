@@ -22,6 +22,7 @@ from tfx_retail.config import (
     Rule,
     ServingConfig,
     SplitConfig,
+    UnknownsConfig,
     VerdictConfig,
 )
 from tfx_retail.digests import text_digest
@@ -101,8 +102,16 @@ def training_view(config: Config) -> Config:
         beam=BeamConfig(),
         airflow=AirflowConfig(),
         card=CardConfig(),
+        unknowns=UnknownsConfig(),
         cache=True,
     )
+
+
+def sibling_view(config: Config) -> Config:
+    """Returns `training_view` for the model's sibling, which may train for another number of epochs."""
+    train = msgspec.structs.replace(config.train, epochs=config.unknowns.epochs or config.train.epochs)
+    unknowns = msgspec.structs.replace(config.unknowns, epochs=0)
+    return msgspec.structs.replace(training_view(config), train=train, unknowns=unknowns)
 
 
 def _placeless(serving: ServingConfig) -> ServingConfig:

@@ -8,11 +8,10 @@ from google.protobuf import json_format
 from ml_metadata import MetadataStore
 
 from tfx_retail import lineage
-from tfx_retail.compiled import TRAINER
 from tfx_retail.config import Config
 from tfx_retail.inputs import RunInputs, workspace
 from tfx_retail.launch import NodeFailed, compile_for_run, launch, needed_for, node_names
-from tfx_retail.pipeline import build_pipeline, checkpoint_folder
+from tfx_retail.pipeline import build_pipeline, checkpoint_folders
 from tfx_retail.runs import NodeFacts, RunFacts, write_atomically, write_run
 from tfx_retail.screen import Board
 from tfx_retail.summaries import end_state
@@ -63,7 +62,8 @@ def _run_node(compiled: Any, node: str, config: Config, inputs: RunInputs, facts
     running = NodeFacts(node=node, state="running")
     facts.nodes.append(running)
     write_run(workspace(config), facts)
-    board.start(node, progress=checkpoint_folder(config, inputs) / "progress.jsonl" if node == TRAINER else None)
+    folder = checkpoint_folders(config, inputs).get(node)
+    board.start(node, progress=folder / "progress.jsonl" if folder else None)
     try:
         facts.nodes[-1] = launch(compiled, node)
     except NodeFailed as failure:
@@ -86,5 +86,6 @@ def _recover(config: Config) -> None:
 
 def _forget_checkpoints(config: Config, inputs: RunInputs, facts: RunFacts) -> None:
     """The trained model is an artifact now; a checkpoint that stayed would be disk space and nothing else."""
-    if facts.node(TRAINER) is not None:
-        shutil.rmtree(checkpoint_folder(config, inputs), ignore_errors=True)
+    for node, folder in checkpoint_folders(config, inputs).items():
+        if facts.node(node) is not None:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 
 from tfx_retail import lineage, preprocessing, training
-from tfx_retail.compiled import PUSHER, TRAINER, VERDICT
+from tfx_retail.compiled import PUSHER, SIBLING, TRAINER, VERDICT
 from tfx_retail.components.data_gate import DataGate
 from tfx_retail.components.evaluator import SkuEvaluator
 from tfx_retail.components.example_gen import ShelfExampleGen
@@ -20,14 +20,15 @@ from tfx_retail.components.model_card import ModelCard
 from tfx_retail.components.predictions import SkuPredictions
 from tfx_retail.components.pusher import RetailPusher
 from tfx_retail.components.schema import DraftSchemaGen, ImageBlindValidator, ReviewedSchema
+from tfx_retail.components.sibling import SkuSibling
 from tfx_retail.components.statistics import ImageStatistics
 from tfx_retail.components.verdict import SkuVerdict
 from tfx_retail.config import Config
 from tfx_retail.digests import code_digest, text_digest
-from tfx_retail.inputs import RunInputs, model_dir, training_view, workspace
+from tfx_retail.inputs import RunInputs, model_dir, sibling_view, training_view, workspace
 
 # work on all photos, for minutes: a scheduler gives them a pool of their own
-HEAVY = frozenset({"ExampleGen", "StatisticsGen", "Transform", TRAINER, "Predictions", "Evaluator"})
+HEAVY = frozenset({"ExampleGen", "StatisticsGen", "Transform", TRAINER, SIBLING, "Predictions", "Evaluator"})
 
 
 def build_pipeline(config: Config, inputs: RunInputs) -> Pipeline:
@@ -43,11 +44,12 @@ def build_pipeline(config: Config, inputs: RunInputs) -> Pipeline:
     )
 
 
-def checkpoint_folder(config: Config, inputs: RunInputs) -> Path:
-    """Returns where the Trainer keeps its state: one place for one combination of settings, data, labels and code."""
-    settings = msgspec.json.encode((training_view(config), config.split))
-    digest = text_digest(settings, inputs.data_digest, inputs.labels.name, inputs.catalog.name, code_digest(training.__name__))
-    return workspace(config).checkpoints / digest
+def checkpoint_folders(config: Config, inputs: RunInputs) -> dict[str, Path]:
+    """Returns where nodes that train keep their state: one place for one combination of settings, data, labels and code."""
+    views = {TRAINER: training_view(config)} | ({SIBLING: sibling_view(config)} if config.unknowns.hold_out else {})
+    given = (inputs.data_digest, inputs.labels.name, inputs.catalog.name, code_digest(training.__name__))
+    digests = {node: text_digest(msgspec.json.encode((view, config.split)), *given) for node, view in views.items()}
+    return {node: workspace(config).checkpoints / digest for node, digest in digests.items()}
 
 
 def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
@@ -57,7 +59,8 @@ def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
     transform = _transform(inputs, examples, schema)
     transform.add_upstream_nodes([gate, labels])
     trainer = _trainer(config, inputs, examples, transform)
-    return [*data.values(), transform, trainer, *_judging_nodes(config, inputs, examples, gate, trainer)]
+    sibling = [_sibling(config, inputs, examples, transform)] if config.unknowns.hold_out else []
+    return [*data.values(), transform, trainer, *sibling, *_judging_nodes(config, inputs, examples, gate, trainer)]
 
 
 def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
@@ -108,7 +111,7 @@ def _transform(inputs: RunInputs, examples: Any, schema: Any) -> Transform:
 
 
 def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: Transform) -> Trainer:
-    checkpoints = checkpoint_folder(config, inputs)
+    checkpoints = checkpoint_folders(config, inputs)[TRAINER]
     return Trainer(
         run_fn=f"{training.__name__}.{training.run_fn.__name__}",
         examples=examples.outputs["examples"],
@@ -124,6 +127,18 @@ def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: Transf
             "code_digest": code_digest(training.__name__),
         },
     ).with_id(TRAINER)
+
+
+def _sibling(config: Config, inputs: RunInputs, examples: Any, transform: Transform) -> BaseNode:
+    return SkuSibling(
+        examples=examples.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        config=_json(sibling_view(config)),
+        labels=str(inputs.labels),
+        catalog=str(inputs.catalog),
+        checkpoints=str(checkpoint_folders(config, inputs)[SIBLING]),
+        code=code_digest(SkuSibling.__module__),
+    ).with_id(SIBLING)
 
 
 def _judging_nodes(config: Config, inputs: RunInputs, examples: Any, gate: Any, trainer: Any) -> list[BaseNode]:

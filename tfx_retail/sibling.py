@@ -59,7 +59,7 @@ class Training(Struct, frozen=True, kw_only=True):
 
     epochs: int
     seconds: float
-    look_accuracy: float | None  # on crops of the eval role that show SKUs it was taught
+    val_accuracy: float  # share of right looks in the validation role, of SKUs that it was taught
     calibration: Calibration
 
 
@@ -90,6 +90,16 @@ class Evidence(NamedTuple):
     best: Floats  # [U], the best SKU's calibrated score
     score: Floats  # [U], the unknown score of the chosen kind
     reports: NDArray[np.bool_]  # [U], of the SKUs that did not choose the kind: only these are fair evidence
+
+
+def together(parts: Sequence[Seen]) -> Seen:
+    """Returns the crops of several parts, one after the other."""
+
+    def all_of(field: str) -> Any:
+        return np.concatenate([getattr(part, field) for part in parts])
+
+    scores = {kind: np.concatenate([part.scores[kind] for part in parts]) for kind in unknowns.KINDS}
+    return Seen(all_of("sku"), all_of("look"), all_of("group"), all_of("best"), scores, all_of("vectors"))
 
 
 def held_out(look_of_sku: Mapping[str, str], share: float, seed: int) -> HeldOut:

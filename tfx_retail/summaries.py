@@ -64,6 +64,12 @@ def _history(facts: dict[str, Any]) -> str:
     return f"{len(facts['epochs'])} epochs, best {facts['best_epoch']}{resumed}, {facts['parameters'] / 1e6:.2f} M parameters"
 
 
+def _sibling(facts: dict[str, Any]) -> str:
+    found, held = facts["reported"][facts["kind"]], len(facts["choosing"]) + len(facts["reporting"])
+    worth = "none of them in eval" if found["auroc"] is None else f"AUROC {found['auroc']:.3f}, {found['passed']:.0%} passed"
+    return f"without {held} SKUs; {facts['kind']} tells unknown products: {worth}"
+
+
 def _predictions(facts: dict[str, Any]) -> str:
     return ", ".join(f"{role} {count:,}" for role, count in facts["counts"].items())
 
@@ -83,6 +89,7 @@ _MAKERS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
     "ExampleGen": ("report", "ingest.json", _ingest),
     "DataGate": ("check", "data_check.json", _data_check),
     "Trainer": ("model_run", "history.json", _history),
+    "Sibling": ("sibling", "sibling.json", _sibling),
     "Predictions": ("predictions", "predictions.json", _predictions),
     "InfraCheck": ("check", "infra_check.json", _infra),
     "Verdict": ("verdict", "verdict.json", _verdict),

@@ -22,7 +22,7 @@ from tfx_retail.answers import Hierarchy
 from tfx_retail.config import Config
 from tfx_retail.fitting import Fitted
 from tfx_retail.serving import Contents
-from tfx_retail.training_data import Counts
+from tfx_retail.training_data import Counts, Sources
 
 GOLDEN_IMAGES = 16
 
@@ -41,17 +41,24 @@ def run_fn(fn_args: Any) -> None:
     config = msgspec.json.decode(settings["config"], type=Config)
     graph = tft.TFTransformOutput(fn_args.transform_output)
     lists, counted = _counted(graph, settings, config)
-    validation = training_data.validation_batches(fn_args.eval_files, graph, config, counted)
     checkpoints, run_dir = Path(settings["checkpoints"]), Path(fn_args.model_run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with precision(config), _scratch(checkpoints) as scratch, _reporter(settings.get("progress"), run_dir) as report:
-        batches = training_data.training_batches(fn_args.train_files, graph, config, counted, scratch)
-        fitted = fitting.fit(config, batches, validation, checkpoint_dir=checkpoints, report=report)
-    _write_history(fitted, run_dir)
+    sources = Sources(fn_args.train_files, fn_args.eval_files, graph)
+    fitted = trained(config, counted, sources, checkpoints=checkpoints, run_dir=run_dir, progress=settings.get("progress"))
     contents = _contents(config, fitted, lists, counted, fn_args)
     folder = Path(fn_args.serving_model_dir)
     served = serving.export(contents, folder)
     golden.write(folder, served, *training_data.raw_examples(fn_args.eval_files, graph, GOLDEN_IMAGES))
+
+
+def trained(config: Config, counted: Counts, sources: Sources, *, checkpoints: Path, run_dir: Path, progress: str | None) -> Fitted:
+    """Returns the trained network, and writes `history.json` and TensorBoard's files to `run_dir`; SKUs without a count are left out."""
+    validation = training_data.validation_batches(sources.validation, sources.graph, config, counted)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with precision(config), _scratch(checkpoints) as scratch, _reporter(progress, run_dir) as report:
+        batches = training_data.training_batches(sources.train, sources.graph, config, counted, scratch)
+        fitted = fitting.fit(config, batches, validation, checkpoint_dir=checkpoints, report=report)
+    _write_history(fitted, run_dir)
+    return fitted
 
 
 def _counted(graph: tft.TFTransformOutput, settings: dict[str, Any], config: Config) -> tuple[Hierarchy, Counts]:

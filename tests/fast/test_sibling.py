@@ -11,7 +11,7 @@ from tfx_retail.calibration import Calibration
 from tfx_retail.errors import UserError
 from tfx_retail.sibling import HeldOut, Seen, Training
 
-TRAINING = Training(epochs=3, seconds=1.5, look_accuracy=0.9, calibration=Calibration())
+TRAINING = Training(epochs=3, seconds=1.5, val_accuracy=0.9, calibration=Calibration())
 HELD = HeldOut(("u1",), ("u2",))
 
 

@@ -1,0 +1,30 @@
+"""The Sibling node: the same network trained without some SKUs, to measure how products are told that a model does not know."""
+
+from pathlib import Path
+
+import msgspec
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import Examples, TransformGraph
+
+from tfx_retail import sibling_training
+from tfx_retail.components import artifacts
+from tfx_retail.config import Config
+from tfx_retail.sibling_training import Given
+
+
+@component
+def SkuSibling(  # noqa: N802  # TFX names a component after its function
+    examples: InputArtifact[Examples],
+    transform_graph: InputArtifact[TransformGraph],
+    sibling: OutputArtifact[artifacts.Sibling],
+    config: Parameter[str],
+    labels: Parameter[str],
+    catalog: Parameter[str],
+    checkpoints: Parameter[str],
+    code: Parameter[str],
+) -> None:
+    """Trains the sibling, or goes on training it from `checkpoints`, and writes what it tells of SKUs that it was not taught."""
+    del code  # read by the cache alone
+    given = Given(Path(examples.uri), Path(transform_graph.uri), Path(labels), Path(catalog), Path(checkpoints))
+    sibling_training.run(msgspec.json.decode(config, type=Config), given, Path(sibling.uri))
