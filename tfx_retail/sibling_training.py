@@ -118,7 +118,10 @@ def _judge(config: Config, given: Given, fitted: Fitted, everything: Hierarchy, 
 def _undone(corrections: Corrections, lists: Hierarchy, counted: Counts) -> Corrections:
     """Returns the corrections that undo class balancing."""
     looks = len(lists.looks)
-    shown, weighed = (np.bincount(lists.look_of_sku, values, looks) for values in (counted.examples, counted.examples * counted.weights))
+    shown, weighed = (
+        np.bincount(lists.look_of_sku, values, looks).astype(np.float64)
+        for values in (counted.examples, counted.examples * counted.weights)
+    )
     return corrections._replace(undone=priors.log_ratios(weighed, shown).astype(np.float32))
 
 
@@ -139,7 +142,9 @@ def _calibrated(judge: Judge, given: Given) -> Calibration:
       UserError: there are none.
     """
     look_at = tf.function(judge.look_at, reduce_retracing=True)
-    logits, look, group = [], [], []
+    logits: list[Any] = []
+    look: list[int] = []
+    group: list[str] = []
     for crops in _crops(given, ("calibration",), judge.taught):
         shown, _, decoded = look_at(tf.constant(crops.images))
         ok = decoded.numpy()
@@ -168,7 +173,7 @@ def _temperatures(judge: Judge, logits: Any, look: Any, groups: Any) -> Calibrat
 def _measured(judge: Judge, given: Given, held: HeldOut, fitted: Fitted, calibrated: Calibration) -> tuple[Sibling, Seen]:
     """Returns the figures, and the crops of SKUs that the sibling was not taught."""
     unknown = _seen(judge, _crops(given, features.ROLES, held.all))
-    known = [_seen(judge, _crops(given, (role,), judge.taught)) for role in ("calibration", "eval")]
+    known, judging = (_seen(judge, _crops(given, (role,), judge.taught)) for role in ("calibration", "eval"))
     progress = fitted.progress
     facts = Training(
         epochs=progress.epoch,
@@ -176,7 +181,7 @@ def _measured(judge: Judge, given: Given, held: HeldOut, fitted: Fitted, calibra
         val_accuracy=progress.history[fitted.exported_epoch - 1]["val_accuracy"],
         calibration=calibrated,
     )
-    return sibling.judged(unknown, *known, held, facts, known=len(judge.taught)), unknown
+    return sibling.judged(unknown, known, judging, held, facts, known=len(judge.taught)), unknown
 
 
 def _seen(judge: Judge, batches: Iterable[Crops]) -> Seen:
