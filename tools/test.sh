@@ -10,14 +10,19 @@ failed=()
 tests() { .venv/bin/python -m pytest -q "tests/$1" --junitxml="$results/$1.xml" "${@:2}"; }
 
 if [ "${CI:-}" = true ]; then tools/test_deps.sh || failed+=("system packages"); fi
+trap 'kill $(jobs -p) 2> /dev/null; exit 130' INT TERM
+# Airflow's environments are installed and asked for their DAGs beside the rest: the first waits for the package index, the second for imports.
+tools/test_airflow.sh --short > "$results/airflow.log" 2>&1 &
+airflow=$!
 tools/lint.sh || failed+=("lint")
 tests fast || failed+=("fast tests")
 tests browser || failed+=("browser tests")
-trap 'kill $(jobs -p) 2> /dev/null; exit 130' INT TERM
 tests e2e --durations=3 > "$results/e2e.log" 2>&1 &
+e2e=$!
 tests tf --durations=10 || failed+=("TensorFlow tests")
-wait $! || failed+=("whole runs")
-cat "$results/e2e.log"
+wait "$e2e" || failed+=("whole runs")
+wait "$airflow" || failed+=("Airflow, short")
+cat "$results/e2e.log" "$results/airflow.log"
 
 [ ${#failed[@]} -eq 0 ] || printf 'FAILED: %s\n' "${failed[@]}"
 .venv/bin/python tools/tally.py "$results" || failed+=("tally")

@@ -11,7 +11,7 @@ from benchmarks.faults.scene import HEAVY_TIMEOUT_MIN, Scene, is_alive, new_mode
 from benchmarks.faults.scene import dice as chance
 from tests.airflow.live import Live
 
-TRIES = 3
+TRIES = 2
 HANGING = ("ExampleGen", "Evaluator", "Pusher")
 
 

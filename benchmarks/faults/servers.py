@@ -11,7 +11,7 @@ from benchmarks.faults.scene import Scene, new_model
 from benchmarks.faults.scene import dice as chance
 from tests.airflow.live import ENDED
 
-TRIES = 5  # of each, over as many runs as it takes
+TRIES = 3  # of each, over as many runs as it takes
 
 
 def scheduler_killed(scene: Scene) -> Outcome:

@@ -110,13 +110,16 @@ start_airflow() {
   done
 }
 
+# A service that ends meanwhile, because the database was away when `up` looked, is started again; one that cannot start is told.
 wait_until_healthy() {
-  local waited=0 name page=api/v2/monitor/health
+  local waited=0 starts=3 name page=api/v2/monitor/health
   [ "$major" = 3 ] || page=health
   say "waiting for Airflow"
   until healthy "http://127.0.0.1:$web_port/$page"; do
     for name in $(services); do
-      [ "$(state_of "$name")" = running ] || stop "$name ended: $(tail -1 "$logs/$name.log"); the whole story is in $logs/$name.log"
+      if [ "$(state_of "$name")" = running ]; then continue; fi
+      starts=$((starts - 1))
+      if [ $starts -gt 0 ]; then start_airflow; else stop "$name ended: $(tail -1 "$logs/$name.log"); the whole story is in $logs/$name.log"; fi
     done
     waited=$((waited + 1))
     [ $waited -lt 120 ] || stop "Airflow is not healthy after two minutes: look into $logs"
