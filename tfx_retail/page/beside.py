@@ -63,7 +63,7 @@ def build(given: Sequence[Collected]) -> Comparison:
         runs=[(item.facts.run_id, item.facts.state) for item in given],
         judged_on=_judged_on(given),
         facts=list(_facts(given)),
-        metrics=list(_metrics(given)),
+        metrics=[*_metrics(given), *_doubts(given)],
         settings=list(_settings(given)),
         slices=_slices(given),
         pairs=_pairs(given),
@@ -112,6 +112,15 @@ def _metrics(given: Sequence[Collected]) -> Iterator[Line]:
             shown = [percent(value) if metric.endswith("accuracy") else NONE if nothing(value) else f"{value:.3f}" for value in values]
             best = _best(values, fewer=metric in _FEWER_IS_BETTER) if alike else None
             yield Line(name=f"{spoken(metric)} {spoken(signature)}", values=shown, best=best)
+
+
+def _doubts(given: Sequence[Collected]) -> Iterator[Line]:
+    alike = len(set(_judged(given))) == 1
+    for signature in SIGNATURES:
+        for metric in ("coverage", "accepted_precision", "ece"):
+            values = [tiles.doubt_of(item.doubts[signature], metric).value if item.doubts else None for item in given]
+            best = _best(values, fewer=metric == "ece") if alike else None
+            yield Line(name=f"{spoken(metric)} {spoken(signature)}", values=[tiles.written(metric, value) for value in values], best=best)
 
 
 def _best(values: Sequence[float | None], *, fewer: bool) -> int | None:

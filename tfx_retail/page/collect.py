@@ -96,7 +96,7 @@ def collect(config: Config, facts: RunFacts, against: RunFacts | None = None) ->
         config=json_of(place.run(facts.run_id) / "config.json", missing),
         verdict=json_of(_in(facts, "Verdict", "verdict", "verdict.json"), missing),
         evaluation=json_of(metrics, missing),
-        doubts=_read(metrics, read_doubts, {}, missing) or _read(answers, _measured, {}, missing),
+        doubts=(doubts_of(metrics) if metrics else {}) or _read(answers, _measured, {}, missing),
         sibling=_read(extra, _sibling, None, missing),
         history=json_of(_in(facts, "Trainer", "model_run", "history.json"), missing),
         ingest=json_of(report / "ingest.json" if report else None, missing),
@@ -146,9 +146,10 @@ def json_of(path: Path | None, missing: list[str]) -> dict[str, Any]:
     return _read(path, lambda file: msgspec.json.decode(file.read_bytes(), type=dict[str, Any]), {}, missing)
 
 
-def read_doubts(path: Path) -> dict[str, MeasuredDoubt]:
-    """Returns the doubt parts of an `evaluation.json`; none of one that earlier code wrote."""
-    found = msgspec.json.decode(path.read_bytes(), type=dict[str, _Evaluated])
+def doubts_of(path: Path) -> dict[str, MeasuredDoubt]:
+    """Returns the doubt parts of an `evaluation.json`; none of one that earlier code wrote, or that cannot be read."""
+    nothing: dict[str, _Evaluated] = {}
+    found = _read(path, lambda file: msgspec.json.decode(file.read_bytes(), type=dict[str, _Evaluated]), nothing, [])
     return {name: one.doubt for name, one in found.items() if one.doubt}
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tfx_retail.page import changes, charts, tiles
 from tfx_retail.page.collect import Collected
-from tfx_retail.page.tiles import Tile, written
+from tfx_retail.page.tiles import Tile, is_share, written
 from tfx_retail.page.values import NONE, duration, percent, points, slice_name, spoken
 
 _TITLES = {
@@ -96,18 +96,25 @@ def build(given: Collected) -> Head:
 
 
 def _holds(rules: list[dict[str, Any]]) -> str:
-    few = sum(1 for rule in rules if rule.get("result") == "too_few")
-    if not few:
-        return "Every rule holds"
-    return f"No rule is broken, but {few} {'slice has' if few == 1 else 'slices have'} too few scenes to judge"
+    few = [rule for rule in rules if rule.get("result") == "too_few"]
+    sliced = sum(1 for rule in few if rule.get("slice"))
+    proofs = sorted({spoken(str(rule.get("metric"))) for rule in few if not rule.get("slice")})
+    said = [f"{sliced} {'slice has' if sliced == 1 else 'slices have'} too few scenes to judge"] if sliced else []
+    said += [f"there are too few crops to judge the {' and the '.join(proofs)}"] if proofs else []
+    return f"No rule is broken, but {', and '.join(said)}" if said else "Every rule holds"
 
 
 def _broken(rules: list[dict[str, Any]]) -> str:
-    broken = sum(1 for rule in rules if rule.get("result") == "fail" or (rule.get("result") == "too_few" and not rule.get("slice")))
+    broken = sum(1 for rule in rules if rule.get("result") == "fail" or (rule.get("result") == "too_few" and _needs_crops(rule)))
     worse = [_slice(rule) for rule in rules if rule.get("result") == "fail" and rule.get("slice")]
     more = f" and {len(worse) - _NAMED} more" if len(worse) > _NAMED else ""
     named = f"; it is worse in {', '.join(worse[:_NAMED])}{more}" if worse else ""
     return f"{broken} of {len(rules)} rules {'does' if broken == 1 else 'do'} not hold{named}"
+
+
+def _needs_crops(rule: dict[str, Any]) -> bool:
+    """Tells whether too few crops block: not in a slice, and not where a fault would have to be proven."""
+    return not rule.get("slice") and rule.get("kind") != "proof"
 
 
 def _slice(rule: dict[str, Any]) -> str:
@@ -148,7 +155,7 @@ def _detail(rule: dict[str, Any]) -> str:
     if low is None or high is None or rule.get("value") is None:
         return str(rule.get("text", ""))
     if rule.get("loss") is None and not rule.get("slice"):
-        return f"It lies between {percent(low)} and {percent(high)}, by {counted}."
+        return _between(rule, low, high, counted)
     if rule.get("loss") is None or rule.get("baseline_value") is None:
         return str(rule.get("text", ""))
     masked = (rule.get("masked") or {}).get("loss")
@@ -159,6 +166,14 @@ def _detail(rule: dict[str, Any]) -> str:
         f"{percent(rule['value'])}, {_version(rule)} {percent(rule['baseline_value'])}, on the same {counted}; "
         f"the change lies between {points(-high)} and {points(-low)} points.{among} {seen}"
     )
+
+
+def _between(rule: dict[str, Any], low: float, high: float, counted: str) -> str:
+    """Returns a value's bounds, and why these crops are too few to prove a fault."""
+    metric = str(rule.get("metric"))
+    proof = rule.get("kind") == "proof" and rule.get("result") == "too_few"
+    why = " So few crops prove nothing: this rule neither blocks nor passes." if proof else ""
+    return f"It lies between {written(metric, low)} and {written(metric, high)}, by {counted}.{why}"
 
 
 def _found(rule: dict[str, Any]) -> str:
@@ -185,8 +200,12 @@ def _picture(rule: dict[str, Any]) -> Markup:
     low, high = rule.get("interval") or (None, None)
     asked = rule.get("at_least") if rule.get("at_least") is not None else rule.get("at_most")
     known = [float(number) for number in (rule.get("value"), asked, low) if number is not None]
-    span = (0.0, charts.ceiling(known)) if rule.get("metric") == "log_loss" else (max(0.0, min([*known, 0.9]) - 0.1), 1.0)
+    span = (max(0.0, min([*known, 0.9]) - 0.1), 1.0) if _to_one(str(rule.get("metric"))) else (0.0, charts.ceiling(known))
     return charts.dots(rule.get("value"), low, high, asked, rule.get("baseline_value"), span)
+
+
+def _to_one(metric: str) -> bool:
+    return is_share(metric) or metric == "macro_f1"
 
 
 def _facts(given: Collected) -> Iterator[tuple[str, str]]:

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from tfx_retail import inputs
 from tfx_retail.config import Config
-from tfx_retail.page import beside, render
-from tfx_retail.page.collect import collect, json_of
+from tfx_retail.page import beside, render, tiles
+from tfx_retail.page.collect import collect, doubts_of, json_of
 from tfx_retail.page.predicted import SIGNATURES
 from tfx_retail.page.values import NONE, duration, percent
 from tfx_retail.runs import PAGE, RunFacts, find_run, list_runs, write_atomically
@@ -25,6 +25,9 @@ class IndexRow(Struct, frozen=True, kw_only=True):
     version: str
     plain: str
     sized: str
+    accepted: str  # share of crops, without size
+    right: str  # of these
+    ece: str
     why: str
 
 
@@ -63,6 +66,9 @@ def _index_row(folder: Path, facts: RunFacts) -> IndexRow:
         version="" if facts.version is None else str(facts.version),
         plain=plain,
         sized=sized,
+        accepted=_doubt(facts, "coverage"),
+        right=_doubt(facts, "accepted_precision"),
+        ece=_doubt(facts, "ece"),
         why=f"{failed.node}: {failed.error.partition(chr(10))[0]}"
         if failed
         else verdict.summary
@@ -76,6 +82,12 @@ def _accuracy(facts: RunFacts, signature: str) -> str:
     if metrics is None:
         return NONE
     return percent(_overall_accuracy(metrics / "evaluation.json", signature))
+
+
+def _doubt(facts: RunFacts, metric: str) -> str:
+    metrics = facts.output("Evaluator", "evaluation")
+    found = doubts_of(metrics / "evaluation.json") if metrics else {}
+    return tiles.written(metric, tiles.doubt_of(found[SIGNATURES[0]], metric).value) if found else NONE
 
 
 def _overall_accuracy(path: Path, signature: str) -> float | None:

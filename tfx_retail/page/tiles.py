@@ -9,12 +9,16 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tfx_retail import features
+from tfx_retail.intervals import Estimate
+from tfx_retail.measured_doubt import MeasuredDoubt
 from tfx_retail.page import shares
 from tfx_retail.page.collect import Collected
 from tfx_retail.page.predicted import BASELINE, LEVELS, SIGNATURES, Answer, Predicted
 from tfx_retail.page.values import NONE, nothing, percent, points, spoken
 
 _METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "top_k_accuracy", "macro_f1", "log_loss")
+_DOUBT = ("coverage", "accepted_precision", "ece")
+_NOTHING = Estimate(value=None, interval=None, crops=0, groups=0)
 _VISIBLE = 0.0005  # a smaller change is written as none
 _SMALLEST = 1e-7  # a score of 0 for the truth would make the mean infinite; the Evaluator clips there too
 
@@ -47,7 +51,28 @@ def build(given: Collected) -> list[Tile]:
             better=None if abs(changes.get(metric, 0.0)) < _VISIBLE else (changes[metric] > 0) != (metric == "log_loss"),
         )
         for metric in _METRICS
-    ]
+    ] + [_doubt(given, metric, measured=measured) for metric in _DOUBT if given.doubts]
+
+
+def doubt_of(found: MeasuredDoubt, metric: str) -> Estimate:
+    """Returns `ece`, `coverage` or `accepted_precision`, as rules of the verdict are called."""
+    error = found.after.calibration
+    if metric == "ece":
+        return Estimate(value=error.debiased, interval=error.interval, crops=error.crops, groups=error.groups)
+    return (found.coverage if metric == "coverage" else found.precision) or _NOTHING
+
+
+def _doubt(given: Collected, metric: str, *, measured: bool) -> Tile:
+    plain, sized = (doubt_of(given.doubts[name], metric) for name in SIGNATURES)
+    low, high = (written(metric, end) for end in plain.interval or (None, None))
+    return Tile(
+        name=spoken(metric),
+        plain=written(metric, plain.value),
+        sized=written(metric, sized.value) if measured else "",
+        interval=f"{low.removesuffix(' %')} – {high}" if plain.interval else "",
+        change="",
+        better=None,
+    )
 
 
 def changed(made: Predicted, against: Predicted | None) -> dict[str, float]:
@@ -63,7 +88,12 @@ def written(metric: str, value: float | None) -> str:
     """Returns a metric's value as a text."""
     if nothing(value) or value is None:
         return NONE
-    return percent(value) if metric.endswith("accuracy") else f"{value:.3f}"
+    return percent(value) if is_share(metric) else f"{value:.3f}"
+
+
+def is_share(metric: str) -> bool:
+    """Tells whether a metric is a share, so that more of it is better and percent are how it is written."""
+    return metric.endswith("accuracy") or metric in ("coverage", "accepted_precision")
 
 
 def difference(metric: str, delta: float) -> str:

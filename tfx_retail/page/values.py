@@ -15,6 +15,18 @@ PAGE = 25  # rows that a table shows at once
 Kind = Literal["text", "number", "share", "change"]
 
 
+_SPOKEN = {
+    "serving_default": "without size",
+    "predict_sized": "with size",
+    "macro_f1": "macro F1",
+    "top_k_accuracy": "top-k accuracy",
+    "brier": "Brier score",
+    "ece": "calibration error",
+    "coverage": "share accepted",
+    "accepted_precision": "precision among accepted",
+}
+
+
 class Cell(NamedTuple):
     """What a cell shows, and what it is sorted by; with a low and a high end it has a small picture of the interval."""
 
@@ -144,8 +156,7 @@ def nothing(value: float | None) -> bool:
 
 def spoken(metric: str) -> str:
     """Returns a metric's or a feature's name in words."""
-    known = {"serving_default": "without size", "predict_sized": "with size", "macro_f1": "macro F1", "top_k_accuracy": "top-k accuracy"}
-    return known.get(metric, metric.replace("_", " ").replace("sku", "SKU"))
+    return _SPOKEN.get(metric, metric.replace("_", " ").replace("sku", "SKU"))
 
 
 def slice_name(feature: str, value: str) -> tuple[str, str]:
