@@ -182,15 +182,13 @@ def _histogram(confidence: Floats, right: Flags) -> Histogram:
 
 def _slices(feature: str, column: Column, right: Flags, accepted: Accepted | None, groups: Indices) -> Iterator[SliceDoubt]:
     """Yields the slices that a feature makes; one value alone is all crops again."""
-    order = np.argsort(column.codes, kind="stable")
-    order = order[column.codes[order] != NOWHERE]
-    parts = np.split(order, np.searchsorted(column.codes[order], np.arange(1, len(column.values))))
-    if accepted is None or len(column.values) < 2:
+    count = len(column.values)
+    if accepted is None or count < 2:
         return
-    for value, rows in zip(column.values, parts, strict=True):
-        precision = risk.precision(right[rows], accepted.sku[rows], groups[rows])
-        coverage = float(accepted.sku[rows].mean()) if len(rows) else 0.0
-        yield SliceDoubt(feature=feature, value=value, crops=len(rows), coverage=coverage, precision=precision)
+    crops = np.bincount(column.codes[column.codes != NOWHERE], minlength=count).tolist()
+    precision = risk.precision_by(column.codes, count, right, accepted.sku, groups)
+    for value, size, found in zip(column.values, crops, precision, strict=True):
+        yield SliceDoubt(feature=feature, value=value, crops=size, coverage=found.crops / max(size, 1), precision=found)
 
 
 def _tail(shown: Shown, right: Flags, accepted: Accepted | None) -> list[Tail]:

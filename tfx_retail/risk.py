@@ -5,7 +5,7 @@ Bias-reduced uncertainty estimation (arXiv:1805.08206).
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -80,13 +80,15 @@ def area(score: Floats, right: Flags, groups: Indices, *, draws: int = 200, seed
 
 def share(flags: Flags, groups: Indices) -> Estimate:
     """Returns the share of [N] flags that are set, with exact bounds over groups (`bounds`); None without crops."""
-    numbers = np.unique(groups, return_inverse=True)[1]
-    sizes = np.bincount(numbers).astype(float)
-    totals = Totals(sizes, np.bincount(numbers, weights=flags).astype(float))
-    if not len(sizes):
-        return Estimate(value=None, interval=None, crops=0, groups=0)
-    found = bounds.lower(totals, _SIDE, 0.0), bounds.upper(totals, _SIDE, 1.0)
-    return Estimate(value=totals.mean, interval=found, crops=int(sizes.sum()), groups=len(sizes))
+    return shares([(flags, groups)])[0]
+
+
+def shares(slices: Sequence[tuple[Flags, Indices]]) -> list[Estimate]:
+    """Returns the share of each slice, all at once, of its flags and groups."""
+    totals = [_totals(*one) for one in slices]
+    levels = [_SIDE] * len(totals)
+    lows, highs = bounds.lowers(totals, levels, 0.0).tolist(), bounds.uppers(totals, levels, 1.0).tolist()
+    return [_estimate(one, ends) for one, *ends in zip(totals, lows, highs, strict=True)]
 
 
 def precision(right: Flags, accepted: Flags, groups: Indices) -> Estimate:
@@ -94,12 +96,23 @@ def precision(right: Flags, accepted: Flags, groups: Indices) -> Estimate:
     return share(right[accepted], groups[accepted])
 
 
-def precision_by(values: Sequence[str] | NDArray[Any], right: Flags, accepted: Flags, groups: Indices) -> dict[str, Estimate]:
-    """Returns the precision among accepted answers of each slice, for the [N] values of the feature that makes the slices."""
-    names, place = np.unique(np.asarray(values), return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    parts = np.split(order, np.cumsum(np.bincount(place, minlength=len(names)))[:-1])
-    return {str(name): precision(right[rows], accepted[rows], groups[rows]) for name, rows in zip(names.tolist(), parts, strict=True)}
+def precision_by(places: Indices, count: int, right: Flags, accepted: Flags, groups: Indices) -> list[Estimate]:
+    """Returns the precision among accepted answers of each of `count` slices, for [N] numbers of slices; -1 for a crop of none."""
+    rows = np.flatnonzero(accepted & (places >= 0))
+    order = rows[np.argsort(places[rows], kind="stable")]
+    parts = np.split(order, np.searchsorted(places[order], np.arange(1, count)))
+    return shares([(right[part], groups[part]) for part in parts[:count]])
+
+
+def _totals(flags: Flags, groups: Indices) -> Totals:
+    numbers = np.unique(groups, return_inverse=True)[1]
+    return Totals(np.bincount(numbers).astype(float), np.bincount(numbers, weights=flags).astype(float))
+
+
+def _estimate(totals: Totals, ends: Sequence[float]) -> Estimate:
+    if not len(totals.sizes):
+        return Estimate(value=None, interval=None, crops=0, groups=0)
+    return Estimate(value=totals.mean, interval=(ends[0], ends[1]), crops=int(totals.sizes.sum()), groups=len(totals.sizes))
 
 
 def _check(score: Floats) -> None:

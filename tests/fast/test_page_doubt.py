@@ -10,6 +10,7 @@ from tfx_retail import doubted
 from tfx_retail.calibration import Calibration
 from tfx_retail.config import Config
 from tfx_retail.inputs import workspace
+from tfx_retail.measured_doubt import MeasuredDoubt
 from tfx_retail.page import beside, doubt, overview, tiles, unknown
 from tfx_retail.page.collect import Collected, collect
 from tfx_retail.page.values import Table
@@ -144,7 +145,7 @@ def test_runs_beside_each_other_and_the_index_have_columns_of_doubt(tmp_path: Pa
     assert '<td class="num">66.7 %</td><td class="num">75.0 %</td>' in index
 
 
-def with_evaluated_doubt(config: Config, facts: RunFacts) -> dict[str, doubted.MeasuredDoubt]:
+def with_evaluated_doubt(config: Config, facts: RunFacts) -> dict[str, MeasuredDoubt]:
     """Gives a run's evaluation the doubt part that the Evaluator writes, and returns it."""
     place = workspace(config).nodes
     made = doubted.measure(doubted.read(place / "Predictions" / "predictions" / "1", "eval"))

@@ -65,8 +65,9 @@ def test_precision_of_nothing_is_nothing() -> None:
 
 def test_precision_by_slice() -> None:
     right, accepted = np.array([True, False, True, True]), np.array([True, True, True, False])
-    found = risk.precision_by(["tea", "tea", "oats", "milk"], right, accepted, np.arange(4))
-    assert {name: (one.value, one.crops) for name, one in found.items()} == {"tea": (0.5, 2), "oats": (1.0, 1), "milk": (None, 0)}
+    found = risk.precision_by(np.array([1, 1, 0, 2]), 4, right, accepted, np.arange(4))
+    assert [(one.value, one.crops) for one in found] == [(1.0, 1), (0.5, 2), (None, 0), (None, 0)]
+    assert [one.crops for one in risk.precision_by(np.array([-1, 1, -1, 0]), 2, right, accepted, np.arange(4))] == [0, 1]
 
 
 @settings(max_examples=25)
