@@ -177,7 +177,7 @@ SIBLING = Sibling(
     choosing=["a", "b"],
     reporting=["c"],
     known=11,
-    training=Training(epochs=3, seconds=10.0, look_accuracy=0.9, calibration=Calibration()),
+    training=Training(epochs=3, seconds=10.0, val_accuracy=0.9, calibration=Calibration()),
 )
 
 
