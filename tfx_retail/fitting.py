@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfx_retail import checkpoints, model, schedules
+from tfx_retail import checkpoints, embedding_loss, model, schedules
 from tfx_retail.checkpoints import Arrays, Progress, State
 from tfx_retail.config import Config, TrainConfig
 from tfx_retail.training_data import TrainingBatches
@@ -134,7 +134,7 @@ def _step(learner: Learner, place: tf.distribute.Strategy, config: TrainConfig) 
     def replica_step(images: Any, targets: Any, weights: Any) -> Any:
         replica, total = tf.distribute.get_replica_context(), tf.distribute.ReduceOp.SUM
         with tf.GradientTape() as tape:
-            losses = weights * tf.nn.softmax_cross_entropy_with_logits(targets, network(images, training=True)["logits"])
+            losses = weights * _losses(network(images, training=True), targets, config)
             # by the size of the whole batch, so that the replicas' gradients add up to its gradient
             loss = tf.reduce_sum(losses) / replica.all_reduce(total, tf.cast(tf.size(losses), tf.float32))
             scaled = optimizer.scale_loss(loss)
@@ -153,6 +153,16 @@ def _step(learner: Learner, place: tf.distribute.Strategy, config: TrainConfig) 
         return loss
 
     return step
+
+
+def _losses(outputs: dict[str, Any], targets: Any, config: TrainConfig) -> Any:
+    """Returns [B] losses of the network's outputs."""
+    losses = tf.nn.softmax_cross_entropy_with_logits(targets, outputs["logits"])
+    if config.embedding_loss == "none":
+        return losses
+    overlap = embedding_loss.overlaps(targets, config.label_smoothing)
+    beside = embedding_loss.LOSSES[config.embedding_loss]
+    return losses + config.embedding_weight * beside(outputs["embedding"], overlap, config.embedding_temperature)
 
 
 def _measure(network: keras.Model) -> Callable[..., Any]:
