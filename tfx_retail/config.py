@@ -52,6 +52,11 @@ class DataConfig(Section, frozen=True):
     photo_facts: Annotated[
         str | None, Meta(description="CSV below `data.path`: `photo` and any of store, taken_at, group, mm_per_px, source")
     ] = None
+    packshots: Annotated[
+        Literal["none", "train"],
+        Meta(description="`train`: the catalogue's `reference_images` are photos of the train role too, and of no other"),
+    ] = "none"
+    packshot_path: Annotated[str | None, Meta(description="folder that `reference_images` are relative to; default `data.path`")] = None
     label_column: Annotated[str, Meta(description="catalogue column that the annotations' labels name (say `gtin`)")] = "sku"
     manifests: Annotated[tuple[Manifest, ...], Meta(description="for `format: manifest`")] = ()
     lists: Annotated[
@@ -161,6 +166,15 @@ class TrainConfig(Section, frozen=True):
             " served, and a smaller side makes up for it",
         ),
     ] = 0
+    embedding_loss: Annotated[
+        Literal["none", "supcon", "triplet"],
+        Meta(
+            description="a loss on embeddings beside the classifier's: supervised contrastive, or triplets with batch-hard mining; "
+            "it takes effect where a batch holds several crops of a look"
+        ),
+    ] = "none"
+    embedding_weight: Annotated[float, Meta(gt=0.0, description="weight of that loss; the classifier's is 1")] = 0.5
+    embedding_temperature: Annotated[float, Meta(gt=0.0, le=1.0, description="what cosines are divided by in that loss")] = 0.1
     class_balance: Annotated[Literal["none", "loss"], Meta(description="`loss`: each SKU weighs the same, up to the limit")] = "none"
     class_balance_limit: Annotated[float, Meta(ge=1.0, description="largest weight of a SKU relative to the mean")] = 10.0
     early_stopping_epochs: Annotated[

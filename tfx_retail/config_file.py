@@ -108,7 +108,7 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
 
 def _relative_paths(config: Config) -> Iterator[str]:
     named = {"catalog.path": config.catalog.path, "data.path": config.data.path, "data.label_map": config.data.label_map}
-    named |= {"data.schema": config.data.schema}
+    named |= {"data.schema": config.data.schema, "data.packshot_path": config.data.packshot_path}
     for key, path in named.items():
         if path and not Path(path).is_absolute():
             yield f"{key}: expected an absolute path, got {path!r}"
@@ -179,6 +179,7 @@ def _absolute(config: Config, folder: Path) -> Config:
             data,
             path=resolve(data.path),
             label_map=data.label_map and resolve(data.label_map),
+            packshot_path=data.packshot_path and resolve(data.packshot_path),
             schema=resolve(data.schema or f"../schema/{config.name}/schema.pbtxt"),
         ),
     )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from tfx_retail import catalog
 from tfx_retail.catalog import Catalog
 from tfx_retail.config import Config, DataConfig, Role, SplitConfig
 from tfx_retail.errors import UserError
-from tfx_retail.ingest import counts, images, reading
+from tfx_retail.ingest import counts, images, packshots, reading
 from tfx_retail.ingest.facts import Facts, check_use, read_facts
 from tfx_retail.ingest.readers import reader
 from tfx_retail.ingest.record import Item, Photo, Rejection
@@ -43,10 +44,10 @@ def check(config: Config) -> CheckResult:
     resolve = _tried(lambda: reading.resolver(products, data.label_map or "", data.label_column), found) if products else None
     facts = _tried(lambda: read_facts(data), found)
     rows = ShardRows()
-    complete = _tried(lambda: _read_all(data, resolve or _any_label, facts or Facts({}), rows), found)
+    complete = _tried(lambda: _read_all(data, products, resolve or _any_label, facts or Facts({}), rows), found)
     _tell(rows, data, found)
     if complete and products and resolve and facts and rows.photos:
-        found.warnings += _tried(lambda: check_use(facts, {photo.photo_id for photo in rows.photos}), found) or []
+        found.warnings += _tried(lambda: check_use(facts, {photo.photo_id for photo in rows.photos if not photo.of_catalog}), found) or []
         _check_splits(rows, products, config, found)
     return found
 
@@ -65,16 +66,16 @@ def _any_label(label: str) -> Target:
     return Target(label)
 
 
-def _read_all(data: DataConfig, resolve: reading.Resolver, facts: Facts, rows: ShardRows) -> bool:
+def _read_all(data: DataConfig, products: Catalog | None, resolve: reading.Resolver, facts: Facts, rows: ShardRows) -> bool:
     """Adds to the rows what all items hold; returns True: it came to the end."""
-    for item in reader(data.format).find(data.path, data):
+    for item in chain(reader(data.format).find(data.path, data), packshots.find(products, data) if products else ()):
         found: Iterator[Photo | Rejection] = reading.photos([item], data) if isinstance(item, Item) else iter([item])
         for photo in found:
             if isinstance(photo, Rejection):
                 rows.rejected.append(photo)
                 (rows.photo_tally if photo.kind == "photo" else rows.box_tally).seen += 1
             else:
-                _add(facts.add_to(photo), data, resolve, rows)
+                _add(photo if photo.of_catalog else facts.add_to(photo), data, resolve, rows)
     return True
 
 
@@ -105,6 +106,7 @@ def _row(photo: Photo, numbers: list[int], skus: tuple[str, ...]) -> PhotoRow:
         skus=skus,
         crop_digests=(),
         crop_hashes=(),
+        of_catalog=photo.of_catalog,
     )
 
 

@@ -65,7 +65,7 @@ def prepare(config: Config) -> RunInputs:
     store = workspace(config).inputs
     products = catalog.read(Path(config.catalog.path), config.catalog.format)
     served = versions.latest(model_dir(config))
-    digest = data_digest(config.data)
+    digest = data_digest(config.data, products)
     data = config.data
     baseline = _baseline(config, served, digest)
     return RunInputs(

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tfx_retail import compiled, inputs
+from tfx_retail import catalog, compiled, inputs
 from tfx_retail.ingest.digest import data_digest, newest_change
 from tfx_retail.runs import list_runs
 
@@ -19,7 +19,7 @@ def landed(file: Path, *, settle_s: int, now: float | None = None) -> tuple[bool
 
     Raises:
       CompiledError: the compiled pipeline cannot be used.
-      DataError: the data cannot be read.
+      CatalogError, DataError: catalogue or data cannot be read.
     """
     known = compiled.read(file)
     data = known.config.data
@@ -31,7 +31,8 @@ def landed(file: Path, *, settle_s: int, now: float | None = None) -> tuple[bool
     age = (time.time() if now is None else now) - changed
     if age < settle_s:
         return False, {"why": f"files are still arriving: the newest is {max(age, 0):.0f} s old, wanted are {settle_s} s"}
-    digest = data_digest(data)
+    products = catalog.read(Path(known.config.catalog.path), known.config.catalog.format) if data.packshots != "none" else None
+    digest = data_digest(data, products)
     runs = list_runs(inputs.workspace(known.config))
     if runs and runs[-1].data_digest == digest:
         return False, {"why": f"nothing new since run {runs[-1].run_id}"}

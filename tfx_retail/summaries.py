@@ -52,7 +52,8 @@ def small_facts(facts: NodeFacts) -> dict[str, Any]:
 
 def _ingest(facts: dict[str, Any]) -> str:
     roles = ", ".join(f"{role} {count:,}" for role, count in facts["roles"].items())
-    return f"{facts['photos']['in']:,} photos, {facts['records']:,} crops ({roles}), {facts['rejected']:,} rejected"
+    shots = f", {facts['packshots']:,} pack shots among them" if facts.get("packshots") else ""
+    return f"{facts['photos']['in']:,} photos, {facts['records']:,} crops ({roles}){shots}, {facts['rejected']:,} rejected"
 
 
 def _data_check(facts: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ def row(
     digest: str = "",
     crops: tuple[str, ...] = (),
     alike: tuple[int, ...] = (),
+    of_catalog: bool = False,
 ) -> PhotoRow:
     """Returns a photo of which nothing is like another one but what is given."""
     skus = skus or ("cola",)
@@ -38,6 +39,7 @@ def row(
         skus=skus,
         crop_digests=crops or tuple(f"{photo_id}#{number}" for number in range(1, len(skus) + 1)),
         crop_hashes=alike or tuple(unlike(f"{photo_id}#{number}") for number in range(1, len(skus) + 1)),
+        of_catalog=of_catalog,
     )
 
 

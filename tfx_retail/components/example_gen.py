@@ -48,7 +48,7 @@ class Executor(BaseBeamExecutor):
         split = msgspec.json.decode(exec_properties["split"], type=SplitConfig)
         paths = tuple(str(exec_properties[name]) for name in ("data", "catalog", "label_map"))
         known = sources(*paths)
-        items, rejected = example_gen.find(known.settings)
+        items, rejected = example_gen.find(known.settings, known.products)
         folder = report / "pass1"
         shards = example_gen.deal(items, folder, shards=exec_properties["shards"], seed=split.seed)
         self._each(shards, _Read(paths))

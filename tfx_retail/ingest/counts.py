@@ -42,6 +42,7 @@ class IngestCounts(Struct, frozen=True, kw_only=True):
     role_photos: dict[str, int]
     role_groups: dict[str, int]
     skus: dict[str, dict[str, int]]  # examples of each SKU in each role
+    packshots: int = 0  # photos that are the catalogue's own, all of them in train
     groups: int
     largest_group: int  # photos in it
     leaks: dict[str, int]  # by kind
@@ -131,6 +132,7 @@ def count(rows: ShardRows, roles: Sequence[Role], groups: Sequence[str], leakage
         role_photos={role: roles.count(role) for role in ROLES},
         role_groups={role: len({group for group, own in zip(groups, roles, strict=True) if own == role}) for role in ROLES},
         skus={sku: dict(counter) for sku, counter in sorted(skus.items())},
+        packshots=sum(photo.of_catalog for photo in rows.photos),
         groups=len(sizes),
         largest_group=max(sizes.values(), default=0),
         leaks=dict(Counter(leak.kind for leak in leakage.leaks)),

@@ -35,10 +35,10 @@ def _count(found: PhotoResult, rows: ShardRows) -> None:
     rows.set_aside.extend(found.set_aside)
     rows.clipped += sum(record.clipped for record in found.records)
     if found.records:
-        rows.photos.append(_row(found.records))
+        rows.photos.append(_row(found.records, of_catalog=found.of_catalog))
 
 
-def _row(records: list[Record]) -> PhotoRow:
+def _row(records: list[Record], *, of_catalog: bool) -> PhotoRow:
     photo = records[0]
     return PhotoRow(
         photo_id=photo.photo_id,
@@ -54,4 +54,5 @@ def _row(records: list[Record]) -> PhotoRow:
         skus=tuple(record.label for record in records),
         crop_digests=tuple(record.crop_digest[:DIGEST_HEX] for record in records),
         crop_hashes=tuple(record.perceptual_hash for record in records),
+        of_catalog=of_catalog,
     )

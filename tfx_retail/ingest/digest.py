@@ -3,13 +3,18 @@
 import hashlib
 import os
 
+from tfx_retail.catalog import Catalog
 from tfx_retail.config import DataConfig
+from tfx_retail.ingest import packshots
 from tfx_retail.ingest.readers import reader
 from tfx_retail.ingest.record import Item, Rejection
 
 
-def data_digest(settings: DataConfig) -> str:
+def data_digest(settings: DataConfig, products: Catalog | None = None) -> str:
     """Returns 16 hex digits over every file that the readers name, and what they were told of it.
+
+    Args:
+      products: the catalogue, where its reference images are data too (`data.packshots`).
 
     A file that is written anew with the same size within the clock's resolution goes unseen; reading 20 GB to be sure would not.
 
@@ -22,6 +27,9 @@ def data_digest(settings: DataConfig) -> str:
             total.update(f"rejected {found.path} {found.reason}\n".encode())
         else:
             _add(total, settings.path, found)
+    for shot in packshots.find(products, settings) if products else ():
+        if isinstance(shot, Item):  # one that is not there is in the catalogue, which is an input of its own
+            _add(total, packshots.folder(settings), shot)
     if settings.photo_facts:
         total.update(_stamp(settings.path, settings.photo_facts).encode())
     return total.hexdigest()[:16]

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from tfx_retail.catalog import Catalog
 from tfx_retail.config import DataConfig, SplitConfig
-from tfx_retail.ingest import counts
+from tfx_retail.ingest import counts, packshots
 from tfx_retail.ingest.counts import IngestCounts
 from tfx_retail.ingest.facts import check_use
 from tfx_retail.ingest.leakage import Leak, Leakage, find_contradictions, find_leakage
@@ -32,17 +33,18 @@ class Decision(Struct, frozen=True):
     counts: IngestCounts
 
 
-def find(settings: DataConfig) -> tuple[list[Item], list[Rejection]]:
-    """Returns what there is to read, and what is refused before it is read.
+def find(settings: DataConfig, products: Catalog) -> tuple[list[Item], list[Rejection]]:
+    """Returns what there is to read, pack shots included, and what is refused before it is read.
 
     Raises:
       DataError: there is nothing.
     """
     found = list(reader(settings.format).find(settings.path, settings))
-    items = [item for item in found if isinstance(item, Item)]
-    rejected = [item for item in found if isinstance(item, Rejection)]
     if not found:
         raise DataError(f"{settings.path}: holds nothing that format {settings.format} reads; correct data.path or data.format")
+    found.extend(packshots.find(products, settings))
+    items = [item for item in found if isinstance(item, Item)]
+    rejected = [item for item in found if isinstance(item, Rejection)]
     return items, rejected
 
 
@@ -84,7 +86,7 @@ def decide(rows: ShardRows, known: Sources, split: SplitConfig, explain: Path) -
 
 def _decided(rows: ShardRows, known: Sources, split: SplitConfig, dropped: frozenset[str], leaks: list[Leak], explain: Path) -> Decision:
     counts.check_limits(rows, known.settings, explain)
-    unused = check_use(known.facts, {photo.photo_id for photo in rows.photos})
+    unused = check_use(known.facts, {photo.photo_id for photo in rows.photos if not photo.of_catalog})
     groups = find_scenes(rows.photos, split)
     splits = assign_roles(rows.photos, groups, split)
     leakage = find_leakage(rows.photos, splits.roles, known.settings)

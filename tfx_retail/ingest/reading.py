@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from tfx_retail import catalog, labels
 from tfx_retail.config import DataConfig
-from tfx_retail.ingest import images
+from tfx_retail.ingest import images, packshots
 from tfx_retail.ingest.facts import Facts, read_facts
 from tfx_retail.ingest.readers import reader
 from tfx_retail.ingest.record import Annotation, Item, Photo, Record, Rejection
@@ -34,6 +34,7 @@ class PhotoResult(Struct, kw_only=True):
     set_aside: list[SetAside] = []
     photo_tally: Tally
     box_tally: Tally
+    of_catalog: bool = False
 
 
 def sources(data: str, catalog_path: str, label_map: str) -> Sources:
@@ -61,7 +62,7 @@ def photos(items: list[Item], settings: DataConfig) -> Iterator[Photo | Rejectio
     """Yields what the items hold, one after another."""
     chosen = reader(settings.format)
     for item in items:
-        yield from chosen.read(settings.path, item, settings)
+        yield from packshots.read(item, settings) if item.packshot_of else chosen.read(settings.path, item, settings)
 
 
 def result(found: Photo | Rejection, known: Sources) -> PhotoResult:
@@ -70,7 +71,7 @@ def result(found: Photo | Rejection, known: Sources) -> PhotoResult:
         refused = Tally(seen=1, rejected=1)
         tallies = (refused, Tally()) if found.kind == "photo" else (Tally(), refused)
         return PhotoResult(rejected=[found], photo_tally=tallies[0], box_tally=tallies[1])
-    photo = known.facts.add_to(found)
+    photo = found if found.of_catalog else known.facts.add_to(found)
     numbers, kept, rejected, set_aside = resolved(photo, known.resolve)
     records: list[Record] = []
     outcomes = list(images.records(structs.replace(photo, annotations=tuple(kept)), known.settings))
@@ -83,7 +84,12 @@ def result(found: Photo | Rejection, known: Sources) -> PhotoResult:
     boxes = Tally(seen=len(photo.annotations) + len(photo.faults), out=len(records), set_aside=len(set_aside))
     boxes.rejected = len(rejected) + (len(kept) - 1 if lost_photo else 0)  # a photo takes all its boxes with it
     return PhotoResult(
-        records=records, rejected=rejected, set_aside=set_aside, photo_tally=_photo_tally(records, rejected), box_tally=boxes
+        records=records,
+        rejected=rejected,
+        set_aside=set_aside,
+        photo_tally=_photo_tally(records, rejected),
+        box_tally=boxes,
+        of_catalog=photo.of_catalog,
     )
 
 
@@ -96,7 +102,7 @@ def resolved(photo: Photo, resolve: Resolver) -> tuple[list[int], list[Annotatio
     for number, annotation in enumerate(photo.annotations, 1):
         part = annotation.part or f"box {number}"
         where = f"{photo.source_file}: {part}"
-        target = resolve(annotation.label)
+        target = labels.Target(annotation.label) if photo.of_catalog else resolve(annotation.label)
         if isinstance(target, str):
             rejected.append(Rejection(where, target, "box"))
         elif target.reserved:

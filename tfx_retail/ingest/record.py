@@ -55,6 +55,7 @@ class Item(Struct, frozen=True):
     files: tuple[str, ...] = ()  # further files whose change changes the result, relative to the root
     payload: str = ""  # what else the reader needs, in its own words
     split: Role | None = None  # the role that a list gives it
+    packshot_of: str = ""  # the SKU whose reference image this is; empty for the data's own photos
 
 
 class Annotation(Struct, frozen=True, omit_defaults=True):
@@ -92,6 +93,7 @@ class Photo(Struct, frozen=True, omit_defaults=True):
     source: Source = "shelf"
     annotator: str = ""
     split: Role | None = None
+    of_catalog: bool = False  # a reference image: its label is a SKU, and it is only learnt from
     faults: tuple[Rejection, ...] = ()  # annotations of this photo that the reader refused
 
 

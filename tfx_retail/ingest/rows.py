@@ -24,6 +24,7 @@ class PhotoRow(Struct, frozen=True, array_like=True):
     skus: tuple[str, ...]  # of each crop, as the next
     crop_digests: tuple[str, ...]
     crop_hashes: tuple[int, ...]
+    of_catalog: bool = False  # a reference image, which is only learnt from
 
 
 class SetAside(Struct, frozen=True, array_like=True):

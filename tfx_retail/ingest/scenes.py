@@ -19,14 +19,14 @@ def find_scenes(photos: Sequence[PhotoRow], settings: SplitConfig) -> list[str]:
 
     Photos hang together within `scene_bits` of their hashes, or within `scene_color` of their colour histograms where each shows one
     SKU only, and it is the same; and so do, in chains, those between. A scene never reaches across stores or given roles where these
-    are what is split by: leakage across them is looked for apart.
+    are what is split by: leakage across them is looked for apart. A pack shot is a scene of its own: it is learnt from whatever it is like.
     """
     if settings.by == "photo":
         return [photo.photo_id for photo in photos]
     scopes = [_scope(photo, settings) for photo in photos]
     joined = _Components(len(photos))
     _join_equal(joined, [(scope, photo.group) if photo.group else None for scope, photo in zip(scopes, photos, strict=True)])
-    for indices in _by_key(scopes, [not photo.group for photo in photos]).values():
+    for indices in _by_key(scopes, [not (photo.group or photo.of_catalog) for photo in photos]).values():
         _join_hashes(joined, photos, indices, settings.scene_bits)
         if settings.scene_color:
             _join_colors(joined, photos, indices, settings.scene_color)

@@ -32,7 +32,7 @@ class _Unit(Struct, frozen=True):
 
 
 def assign_roles(photos: Sequence[PhotoRow], groups: Sequence[str], settings: SplitConfig) -> Splits:
-    """Returns a role for each photo.
+    """Returns a role for each photo; train for the catalogue's own.
 
     Args:
       photos: all with at least one crop.
@@ -41,8 +41,13 @@ def assign_roles(photos: Sequence[PhotoRow], groups: Sequence[str], settings: Sp
     Raises:
       DataError: what the split goes by is not known of a photo, or there are too few units for the roles.
     """
-    roles = _given(photos, groups, settings) if settings.by == "given" else _dealt(photos, groups, settings)
-    return Splits(roles, [*_missing_from_train(photos, roles), *_giant(groups)])
+    own = [index for index, photo in enumerate(photos) if not photo.of_catalog]
+    of_shelves, scenes = [photos[index] for index in own], [groups[index] for index in own]
+    roles = [TRAIN] * len(photos)
+    dealt = (_given if settings.by == "given" else _dealt)(of_shelves, scenes, settings)
+    for index, role in zip(own, dealt, strict=True):
+        roles[index] = role
+    return Splits(roles, [*_missing_from_train(photos, roles), *_giant(scenes)])
 
 
 def seeded(seed: int, text: str) -> bytes:
