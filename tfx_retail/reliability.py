@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from tfx_retail import intervals
@@ -108,8 +109,8 @@ def quality(confidence: Floats, right: Flags, found: Losses, groups: Indices) ->
     """Returns calibration error, Brier score and log loss of [N] answers."""
     return Quality(
         calibration=calibration_error(confidence, right, groups),
-        brier=intervals.mean(found.brier, groups),
-        log_loss=intervals.mean(found.log_loss, groups),
+        brier=_mean_loss(found.brier, groups),
+        log_loss=_mean_loss(found.log_loss, groups),
     )
 
 
@@ -131,6 +132,12 @@ def equal_mass(confidence: Floats, bins: int) -> Indices:
     falling = np.sort(confidence)
     edges = falling[np.minimum(np.ceil(np.arange(1, bins) / bins * len(falling)).astype(np.int64), len(falling)) - 1]
     return np.unique(np.searchsorted(np.unique(edges), confidence), return_inverse=True)[1].astype(np.int64)
+
+
+def _mean_loss(values: Floats, groups: Indices) -> Estimate:
+    """Returns the mean of losses, which no bound puts below 0."""
+    found = intervals.mean(values, groups)
+    return replace(found, interval=found.interval and (max(0.0, found.interval[0]), found.interval[1]))
 
 
 def _check(confidence: Floats) -> None:

@@ -45,7 +45,7 @@ def test_tables_have_the_measured_numbers(tmp_path: Path) -> None:
         ["with size", "as served"],
     ]
     # distances of confidence and truth: 0.1, 0.6, 0.2, 0.95, 0.3, 0.01; scores of the truth: 0.9, 0.4 / 3, 0.8, 0.05 / 3, 0.7, 0.99
-    assert [texts(section.worth)[1][place] for place in (4, 8)] == ["0.360", "1.134"]
+    assert [texts(section.worth)[1][place] for place in (3, 6)] == ["0.360", "1.134 (0.000 … 3.593)"]
     assert section.missing == []
 
 
@@ -81,7 +81,7 @@ def test_drawings_show_before_and_after_and_the_chosen_point(tmp_path: Path) -> 
         "Sure and right, sure and wrong",
     ]
     assert section.figures[0].legend == (("a", "as served"), ("b", "before calibration"))
-    assert "6 of 1" in section.figures[0].note
+    assert "As served 6 dots of 1 crops each; before calibration 6 dots of 1 crops each." in section.figures[0].note
     assert "as served: 1 crops of 1 scenes, 95.0 % sure, 0.0 % right" in section.figures[0].svg
     assert "without size: 66.7 % accepted, 25.0 % of them wrong" in section.figures[2].note
     assert section.figures[2].svg.count('class="chosen"') == 2
@@ -100,7 +100,7 @@ def test_answers_of_earlier_code_are_measured_as_far_as_they_go_and_the_rest_is_
     section = doubt.build(collect(config, facts))
     assert section is not None
     assert texts(section.taken)[0] == ["without size", "–", "–", "–", "–"]
-    assert [texts(section.worth)[0][place] for place in (1, 4, 6)] == ["as served", "0.360", "–"]
+    assert [texts(section.worth)[0][place] for place in (1, 3, 5)] == ["as served", "0.360", "–"]
     assert (section.slices, len(section.missing)) == (None, 4)
     text = write_page(config, facts).read_text("utf-8")
     assert "not measured: what is accepted: the model was exported by an earlier version of this package" in text
@@ -129,9 +129,9 @@ def test_the_evaluations_own_numbers_are_shown_where_it_has_them(tmp_path: Path)
     made = with_evaluated_doubt(config, facts)
     assert collect(config, facts).doubts == made
     found = {tile.name: (tile.plain, tile.sized, tile.interval) for tile in tiles.build(collect(config, facts))}
-    assert found["share accepted"][:2] == ("66.7 %", "66.7 %")
-    assert found["precision among accepted"][0] == "75.0 %"
-    assert found["precision among accepted"][2] == "12.9 – 99.8 %"  # two scenes of three prove little
+    assert found["accepted"][:2] == ("66.7 %", "66.7 %")
+    assert found["right if accepted"][0] == "75.0 %"
+    assert found["right if accepted"][2] == "12.9 – 99.8 %"  # two scenes of three prove little
     assert found["calibration error"][0].startswith("0.")
 
 
@@ -142,7 +142,7 @@ def test_runs_beside_each_other_and_the_index_have_columns_of_doubt(tmp_path: Pa
     assert lines["share accepted without size"] == ["66.7 %"] * 2
     assert lines["precision among accepted with size"] == ["75.0 %"] * 2
     index = overview.write_index(config).read_text("utf-8")
-    assert '<td class="num">66.7 %</td><td class="num">75.0 %</td>' in index
+    assert '<td class="num name">66.7 %</td><td class="num name">75.0 %</td>' in index
 
 
 def with_evaluated_doubt(config: Config, facts: RunFacts) -> dict[str, MeasuredDoubt]:

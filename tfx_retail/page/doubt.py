@@ -16,7 +16,6 @@ from tfx_retail.page.values import NONE, Cell, Column, Figure, Table, estimate, 
 from tfx_retail.reliability import Bin, Quality
 
 _PLAIN, _SIZED = SIGNATURES
-_DIGITS = 3
 
 
 class Doubt(Struct, frozen=True, kw_only=True):
@@ -109,22 +108,22 @@ def _taken(shown: Mapping[str, MeasuredDoubt]) -> Table:
 def _worth(cases: Sequence[_Case]) -> Table:
     columns = [Column("answers"), Column("calibration")]
     columns += [Column("calibration error", "number", "mean distance of confidence and share of right answers, without what chance adds")]
-    columns += [Column("from … to", "number", "bounds of the calibration error"), Column("as mostly printed", "number", "not debiased")]
+    columns += [Column("as mostly printed", "number", "the same with what chance adds")]
     columns += [Column("by chance", "number", "what a perfect model would show as mostly printed"), Column("Brier score", "number")]
-    columns += [Column("from … to", "number"), Column("log loss", "number"), Column("from … to", "number")]
-    columns += [Column("crops", "number"), Column("scenes", "number")]
+    columns += [Column("log loss", "number"), Column("crops", "number"), Column("scenes", "number")]
     return table("worth", "What confidences are worth, before and after calibration", columns, [_worth_row(case) for case in cases])
 
 
 def _worth_row(case: _Case) -> tuple[Cell, ...]:
     error, brier, log_loss = case.quality.calibration, case.quality.brier, case.quality.log_loss
-    told = (real(error.debiased), _between(error.interval), real(error.plugin), real(error.chance))
-    losses = (real(brier.value), _between(brier.interval), real(log_loss.value), _between(log_loss.interval))
+    told = (_bounded(error.debiased, error.interval), real(error.plugin), real(error.chance))
+    losses = (_bounded(one.value, one.interval) for one in (brier, log_loss))
     return (words(case.signature), words(case.when), *told, *losses, whole(error.crops), whole(error.groups))
 
 
-def _between(interval: Interval | None) -> Cell:
-    return Cell(f"{interval[0]:.{_DIGITS}f} … {interval[1]:.{_DIGITS}f}", interval[1]) if interval else Cell(NONE)
+def _bounded(value: float | None, interval: Interval | None) -> Cell:
+    between = f" ({interval[0]:.3f} … {interval[1]:.3f})" if interval else ""
+    return Cell(NONE) if value is None else Cell(f"{value:.3f}{between}", value)
 
 
 def _bins(cases: Sequence[_Case]) -> Table:

@@ -34,7 +34,7 @@ def reliability(title: str, given: Sequence[tuple[str, CalibrationError]]) -> Fi
     frame = Frame(Axis("confidence", 0, 1, percent=True), Axis("right", 0, 1, percent=True))
     drawing = charts.lines(frame, series, "Confidence against share of right answers", diagonal=True)
     said = "; ".join(f"{name} {_binned(error)}" for name, error in given)
-    return Figure(title, drawing, f"{_BETWEEN} Each dot holds about as many crops: {said}.", keys(series))
+    return Figure(title, drawing, f"{_BETWEEN} {said[:1].upper()}{said[1:]}.", keys(series))
 
 
 def _binned(error: CalibrationError) -> str:
@@ -42,7 +42,7 @@ def _binned(error: CalibrationError) -> str:
     if not counts:
         return "no crop"
     many = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
-    return f"{len(counts)} of {many}"
+    return f"{len(counts)} dots of {many} crops each"
 
 
 def risk(given: Sequence[Named]) -> Figure:

@@ -17,7 +17,7 @@ from tfx_retail.page.predicted import BASELINE, LEVELS, SIGNATURES, Answer, Pred
 from tfx_retail.page.values import NONE, nothing, percent, points, spoken
 
 _METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "top_k_accuracy", "macro_f1", "log_loss")
-_DOUBT = ("coverage", "accepted_precision", "ece")
+_DOUBT = {"coverage": "accepted", "accepted_precision": "right if accepted", "ece": "calibration error"}  # short enough for a tile
 _NOTHING = Estimate(value=None, interval=None, crops=0, groups=0)
 _VISIBLE = 0.0005  # a smaller change is written as none
 _SMALLEST = 1e-7  # a score of 0 for the truth would make the mean infinite; the Evaluator clips there too
@@ -66,7 +66,7 @@ def _doubt(given: Collected, metric: str, *, measured: bool) -> Tile:
     plain, sized = (doubt_of(given.doubts[name], metric) for name in SIGNATURES)
     low, high = (written(metric, end) for end in plain.interval or (None, None))
     return Tile(
-        name=spoken(metric),
+        name=_DOUBT[metric],
         plain=written(metric, plain.value),
         sized=written(metric, sized.value) if measured else "",
         interval=f"{low.removesuffix(' %')} – {high}" if plain.interval else "",
