@@ -16,6 +16,7 @@ class Pages:
     def __init__(self, browser: Any, folder: Path, major: int) -> None:
         ports = dict(line.split("=") for line in (folder / "ports").read_text().split())
         self._root = f"http://127.0.0.1:{ports['web_port']}"
+        self._major = major
         self._prefix = "airflow" if major == 3 else "airflow-2"
         self.page = browser.new_context(viewport={"width": 1400, "height": 860}, locale="en-US").new_page()
         self.page.set_default_timeout(PATIENCE_MS)
@@ -38,6 +39,18 @@ class Pages:
         self.page.wait_for_load_state("networkidle")
         self.page.wait_for_timeout(3000)
 
+    def open_form(self, pipeline: str) -> None:
+        """Opens the form by which a run is triggered."""
+        self.go(f"/dags/{pipeline}" if self._major == 3 else f"/dags/{pipeline}/trigger")
+        if self._major == 3:
+            self.page.get_by_role("button", name="Trigger").first.click()
+            self.settle()
+
+    def submit_form(self) -> None:
+        """Presses the form's own button."""
+        self.page.get_by_role("button", name="Trigger").last.click()
+        self.settle()
+
     def keep(self, name: str) -> None:
         """Writes the picture of the page as it is."""
         self.page.screenshot(path=IMAGES / f"{self._prefix}-{name}.png")
@@ -57,9 +70,7 @@ def pictures_of_3(pages: Pages, pipeline: str, run: str, refused: str, refused_r
     pages.page.get_by_label("Show Grid").first.click()
     pages.go(f"/dags/{refused}/runs/{refused_run}/tasks/Pusher")
     pages.keep("skipped")
-    pages.go(f"/dags/{pipeline}")
-    pages.page.get_by_role("button", name="Trigger").first.click()
-    pages.settle()
+    pages.open_form(pipeline)
     pages.keep("form")
 
 
@@ -71,7 +82,7 @@ def pictures_of_2(pages: Pages, pipeline: str, run: str, refused: str, refused_r
     pages.keep("graph")
     pages.go(f"/dags/{refused}/grid?dag_run_id={refused_run}&task_id=Pusher&tab=logs")
     pages.keep("skipped")
-    pages.go(f"/dags/{pipeline}/trigger")
+    pages.open_form(pipeline)
     pages.keep("form")
 
 

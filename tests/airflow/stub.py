@@ -23,6 +23,7 @@ import fcntl, json, os, pathlib, sys, time
 place, task, run = pathlib.Path({place!r}), sys.argv[3], os.environ["TFX_RETAIL_RUN_ID"]
 plan = json.loads((place / "plan.json").read_bytes()).get(task, {{}})
 note = {{"task": task, "run": run, "generation": os.environ["TFX_RETAIL_GENERATION"], "pid": os.getpid(), "begun": time.time()}}
+note["parameters"] = os.environ.get("TFX_RETAIL_PARAMS")
 with open(place / "calls", "a+") as calls:
     fcntl.flock(calls, fcntl.LOCK_EX)
     calls.seek(0)
