@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tfx_retail.config import DataConfig
 from tfx_retail.errors import UserError
 from tfx_retail.ingest import images, voc
 from tfx_retail.ingest.record import Annotation, Photo, Record, Rejection
+
+_NAMED = 5  # SKUs in a line
 
 
 class Crop(msgspec.Struct, frozen=True):
@@ -43,11 +46,26 @@ def main(
         _print_json(rows)
     else:
         _print_table(rows)
+    for line in unseen(folder):
+        click.echo(line, err=True)  # beside the answers: who reads these by a program is not disturbed
     return 1 if bad or any(row["reason"] == "bad_image" for row in rows) else 0
 
 
+def unseen(folder: Path) -> Iterator[str]:
+    """Yields a line about the SKUs that this version cannot answer because nobody has photographed them; none where there are none."""
+    facts = _facts(folder)
+    skus = [sku for sku in facts["never_answered"] if not facts["examples"].get(sku)]
+    if skus:
+        more = f" and {len(skus) - _NAMED:,} more" if len(skus) > _NAMED else ""
+        yield f"never answered, as no photo of them was in train: {', '.join(skus[:_NAMED])}{more}"
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "assets.extra" / "model.json").read_text(encoding="utf-8")))
+
+
 def _settings(folder: Path) -> DataConfig:
-    facts = json.loads((folder / "assets.extra" / "model.json").read_text(encoding="utf-8"))
+    facts = _facts(folder)
     return DataConfig(path=str(folder), format="voc", crop_context=facts["crop_context"], min_box_px=1)
 
 
