@@ -89,6 +89,19 @@ def apply(outputs: Outputs, calibration: Calibration) -> tuple[Floats, Floats]:
     return family, look
 
 
+def of_families(look_logits: Floats, family_of_look: Indices, families: int) -> Floats:
+    """Returns [N, F]: log-sum-exp of the [N, L] logits of each family's looks; -inf where none of them may win."""
+    found = np.full((len(look_logits), families), -np.inf, look_logits.dtype)
+    order = np.argsort(family_of_look, kind="stable")
+    owners, starts = np.unique(family_of_look[order], return_index=True)
+    ordered = look_logits[:, order]
+    highest = np.maximum.reduceat(ordered, starts, axis=1)
+    highest = np.where(np.isneginf(highest), 0.0, highest).astype(look_logits.dtype)
+    total = np.add.reduceat(np.exp(ordered - np.repeat(highest, np.diff(starts, append=len(order)), axis=1)), starts, axis=1)
+    found[:, owners] = np.where(total > 0, highest + np.log(np.where(total > 0, total, 1.0)), -np.inf)
+    return found
+
+
 class _Cases(NamedTuple):
     """N crops of which one of C classes is to be told."""
 

@@ -27,6 +27,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     examples: dict[str, int]  # SKU -> training crops
     never_answered: list[str]
     crop_context: float = 0.0
+    accepts: dict[str, str] = {}  # of each signature and of families, in words
 
 
 class DataFacts(Struct, frozen=True, kw_only=True):
@@ -54,6 +55,8 @@ def model_card(
         "## Results on eval",
         _results(evaluation),
         _sized(data),
+        "## What is accepted",
+        _accepted(model),
         "## Weakest families",
         _families(evaluation["serving_default"].slices),
         "## Verdict",
@@ -96,6 +99,10 @@ def _sized(data: DataFacts) -> str:
     )
 
 
+def _accepted(model: ModelFacts) -> str:
+    return "\n".join(f"- {name}: {text}." for name, text in model.accepts.items()) or "Not known: the model was made without calibration."
+
+
 def _families(slices: Sequence[Mapping[str, Any]]) -> str:
     families = [row for row in slices if row["feature"] == "family" and row["sku_accuracy"] is not None]
     weakest = sorted(families, key=lambda row: (row["sku_accuracy"], -row["examples"], row["value"]))[:5]
@@ -113,7 +120,8 @@ def _limits(model: ModelFacts, measured: SignatureEvaluation) -> Iterator[str]:
         yield f"Never answered, as they have no training crops or are retired: {_names(model.never_answered)}."
     if measured.absent:
         yield f"Not measured, as eval has no crop of them: {_names(measured.absent)}."
-    yield "A product outside the catalogue gets the name of one in it; `unknown_score` and `accepted` are thresholds on scores."
+    yield "A product outside the catalogue gets the name of one in it; `unknown_score` says how odd it looks."
+    yield "What `accepted` promises holds for photos like those of the calibration role, with sizes known as often as there."
     yield "SKUs of one look differ in size only: without a measured size the answer among them is a guess."
     yield "Measured on photos like those of eval; other cameras, shelves and countries have to be measured anew."
 

@@ -190,8 +190,11 @@ class ServingConfig(Section, frozen=True):
     """What the pushed model says of itself."""
 
     dir: Annotated[str, Meta(description="model folder; versions lie in <dir>/<name>/<version>")]
-    accept_above: Annotated[Share, Meta(description="`accepted` where the confidence is at least this")] = 0.5
-    family_accept_above: Annotated[Share, Meta(description="`family_accepted` where the family's confidence is at least this")] = 0.5
+    accept_above: Annotated[
+        Share | None,
+        Meta(description="a score from which on a SKU is `accepted`, promising nothing; none: as `abstain` promises, by calibration"),
+    ] = None
+    family_accept_above: Annotated[Share | None, Meta(description="the same for `family_accepted` and the family's confidence")] = None
     prior: Annotated[
         Literal["train", "uniform", "file"],
         Meta(

@@ -15,7 +15,8 @@ from tfx_retail.sizing import Evidence
 # the shares would decide that the picture gives to SKUs that look alike. Source: "substantial" in Jeffreys, Theory of Probability, app. B.
 EVIDENCE = 10**0.5
 ALL_KNOWN = Usual(float(np.finfo(np.float32).max), float(np.finfo(np.float32).max))  # no unknown score is odd
-_LIKELY = 0.5  # where nothing is ever accepted: a look from here on is sure enough to say that its size is missing
+SIZE_REASONS = (b"size_needed", b"size_unknown")
+LIKELY = 0.5  # where nothing is ever accepted: a look from here on is sure enough to say that its size is missing
 
 
 class Thresholds(NamedTuple):
@@ -55,7 +56,7 @@ def decide(given: Scores, ok: Any, measured: Evidence, lists: Hierarchy, thresho
     allowed = (lists.look_of_sku == look[:, None]) & lists.active
     sku = tf.argmax(tf.where(allowed, given.sku, -1.0), axis=1)
     confidence, look_confidence, family_confidence = _at(given.sku, sku), _at(given.look, look), _at(given.family, family)
-    size = _size_problem(sku, allowed, measured)
+    size = size_problem(sku, allowed, measured)
     known = knownness(given.unknown, thresholds.known)
     return Decided(
         sku=sku,
@@ -101,7 +102,7 @@ def knownness(unknown_score: Any, known: Usual) -> Any:
     return tf.where(tf.math.is_nan(share), 0.0, tf.clip_by_value(share, 0.0, 1.0))
 
 
-def _size_problem(sku: Any, allowed: Any, measured: Evidence) -> Any:
+def size_problem(sku: Any, allowed: Any, measured: Evidence) -> Any:
     """Returns [B] strings, empty where the size is no reason to refuse.
 
     `size_unknown`: it fits no SKU of the look. `size_needed`: the look has several and none is given, or it favours none: measured is
@@ -118,7 +119,7 @@ def _size_problem(sku: Any, allowed: Any, measured: Evidence) -> Any:
 
 def _reason(confidence: Any, look_confidence: Any, known: Any, ok: Any, size: Any, threshold: float) -> Any:
     """Returns [B] strings; what rules an answer out comes before what weakens it, and a doubtful look before its sizes."""
-    enough = threshold if math.isfinite(threshold) else _LIKELY
+    enough = threshold if math.isfinite(threshold) else LIKELY
     reason = tf.where(confidence * known >= threshold, "ok", tf.where(confidence >= threshold, "unknown_product", "doubt"))
     doubtful = tf.where(look_confidence >= enough, "unknown_product", "doubt")
     refused = tf.where(look_confidence * known >= enough, size, doubtful)

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tfx_retail import features, signatures
+from tfx_retail import acceptance, answers, decisions, evaluation, features, signatures
+from tfx_retail.acceptance import Usual
+from tfx_retail.size_model import SizeModel
 from tfx_retail.versions import EXTRA
 
 TOLERANCE = 1e-4
@@ -36,11 +39,11 @@ def write(model_dir: Path, model: Any, images: Sequence[bytes], height_mm: Seque
         "height_mm": [_or_none(size) for size in [*height_mm, math.nan]],
         "width_mm": [_or_none(size) for size in [*width_mm, math.nan]],
     }
-    answers = {
+    said = {
         signature: {name: _plain(value.numpy()) for name, value in getattr(model, signature)(*_inputs(folder, kept, signature)).items()}
         for signature in signatures.SIGNATURES
     }
-    text = json.dumps(kept | {"answers": answers}, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(kept | {"answers": said}, ensure_ascii=False, allow_nan=False)
     (folder / _FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -58,7 +61,7 @@ def check(model_dir: Path) -> list[str]:
     if found != sorted(signatures.SIGNATURES):
         return [f"signatures: {', '.join(found)}; expected {', '.join(sorted(signatures.SIGNATURES))}"]
     now = {name: _asked(model, name, _inputs(folder, kept, name)) for name in signatures.SIGNATURES}
-    return differences(_arrays(kept["answers"]), now, _close_calls(model_dir, _arrays(kept["answers"])))
+    return differences(_arrays(kept["answers"]), now, _close_calls(model_dir, kept, _arrays(kept["answers"])))
 
 
 class CloseCalls(NamedTuple):
@@ -91,19 +94,41 @@ def _output_differences(where: str, before: npt.NDArray[Any], now: npt.NDArray[A
     return [f"{where}: image {row}: {now[row]}, expected {before[row]}" for row in np.flatnonzero(differs)]
 
 
-def _close_calls(model_dir: Path, answers: Answers) -> CloseCalls:
-    """Tells of each image whether two scores, or a score and a threshold, lie so close that rounding decides."""
+def _close_calls(model_dir: Path, kept: Mapping[str, Any], said: Answers) -> CloseCalls:
+    """Tells of each image whether two scores, a score and a threshold, or a size and its limit lie so close that rounding decides."""
     facts = json.loads((model_dir / EXTRA / "model.json").read_text(encoding="utf-8"))
-    families = np.sort(answers["predict_all"]["family_scores"], axis=1)[:, -2:]
+    families = np.sort(said["predict_all"]["family_scores"], axis=1)[:, -2:]
     gaps, ranks = [np.diff(families, axis=1)], []
     for signature in features.SIGNATURES:
-        outputs, limits = answers[signature], facts["thresholds"][signature]
-        above, family_above = (math.inf if limit is None else limit for limit in limits.values())
-        ranked = np.diff(outputs["top_scores"], axis=1)
+        ranked = np.diff(said[signature]["top_scores"], axis=1)
         ranks.append(ranked)
-        gaps += [ranked[:, :1], outputs["family_confidence"][:, None] - family_above]
-        gaps += [outputs[name][:, None] - above for name in ("confidence", "look_confidence")]
-    return CloseCalls(*((np.abs(np.concatenate(parts, axis=1)) < TOLERANCE).any(axis=1) for parts in (gaps, ranks)))
+        gaps += [ranked[:, :1], *_from_thresholds(said[signature], facts["thresholds"][signature])]
+    decided, order = ((np.abs(np.concatenate(parts, axis=1)) < TOLERANCE).any(axis=1) for parts in (gaps, ranks))
+    return CloseCalls(decided | _sizes_at_a_limit(model_dir, facts, kept, said["predict_sized"]["sku"]), order)
+
+
+def _from_thresholds(outputs: Mapping[str, npt.NDArray[Any]], limits: Mapping[str, Any]) -> list[npt.NDArray[Any]]:
+    """Returns how far scores lie from what they are compared with, [N, 1] each."""
+    above, family_above = (math.inf if limits[name] is None else limits[name] for name in ("accept_above", "family_accept_above"))
+    known = acceptance.knownness(outputs["unknown_score"].astype(np.float64), Usual(**limits["usual"]))
+    found = [outputs["family_confidence"] - family_above]
+    for name in ("confidence", "look_confidence"):
+        found += [factor * outputs[name] - limit for factor in (1.0, known) for limit in (above, decisions.LIKELY)]
+    return [gap[:, None] for gap in found]
+
+
+def _sizes_at_a_limit(model_dir: Path, facts: Mapping[str, Any], kept: Mapping[str, Any], skus: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Returns [N]: whether a size that is a little smaller or larger would be judged differently."""
+    lists, model = evaluation.lists_of(model_dir), msgspec.convert(facts["size_model"], SizeModel)
+    place = {sku: index for index, sku in enumerate(lists.skus)}
+    sku = np.array([place[name] for name in skus], np.int64)
+    allowed = (lists.look_of_sku == lists.look_of_sku[sku][:, None]) & lists.active
+    sides = [np.array([math.nan if size is None else size for size in kept[name]], np.float32) for name in ("height_mm", "width_mm")]
+    small, large = (
+        decisions.size_problem(sku, allowed, answers.evidence(*(np.float32(factor) * side for side in sides), lists, model)).numpy()
+        for factor in (1 - TOLERANCE, 1 + TOLERANCE)
+    )
+    return np.asarray(small != large, bool)
 
 
 def _inputs(folder: Path, kept: Mapping[str, Any], signature: str) -> list[Any]:
@@ -118,8 +143,8 @@ def _asked(model: Any, signature: str, inputs: Sequence[Any]) -> dict[str, npt.N
     return {name: _text(value.numpy()) for name, value in model.signatures[signature](**named).items()}
 
 
-def _arrays(answers: Mapping[str, Mapping[str, Any]]) -> Answers:
-    return {signature: {name: np.array(value) for name, value in outputs.items()} for signature, outputs in answers.items()}
+def _arrays(said: Mapping[str, Mapping[str, Any]]) -> Answers:
+    return {signature: {name: np.array(value) for name, value in outputs.items()} for signature, outputs in said.items()}
 
 
 def _plain(values: npt.NDArray[Any]) -> Any:

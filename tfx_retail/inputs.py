@@ -11,10 +11,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from tfx_retail import catalog, labels, versions
+from tfx_retail import catalog, labels, priors, versions
 from tfx_retail.config import (
+    AbstainConfig,
     AirflowConfig,
     BeamConfig,
+    CalibrationConfig,
     CardConfig,
     CatalogConfig,
     Config,
@@ -42,6 +44,7 @@ class RunInputs(Struct, frozen=True, kw_only=True):
     config_digest: str
     baseline: versions.Version | None  # the version that the new model is compared with
     reference: versions.Version | None = None  # the pinned one, where it is another
+    weights: Path | None = None  # how often each SKU is expected, for `serving.prior: file`
 
 
 def workspace(config: Config) -> Workspace:
@@ -60,23 +63,26 @@ def prepare(config: Config) -> RunInputs:
     Raises:
       catalog.CatalogError: the catalogue cannot be used.
       DataError: the data, or the label order of the served model, cannot be read.
+      PriorError: `serving.prior_file` does not give each SKU its weight.
       UserError: `verdict.reference` is not a pushed version.
     """
     store = workspace(config).inputs
     products = catalog.read(Path(config.catalog.path), config.catalog.format)
     served = versions.latest(model_dir(config))
+    order = _label_order(model_dir(config), products)
     digest = data_digest(config.data, products)
     data = config.data
     baseline = _baseline(config, served, digest)
     return RunInputs(
         catalog=_keep_written(store, "catalog.csv", lambda path: catalog.write(products, path)),
-        labels=_keep_written(store, "labels.csv", lambda path: labels.write(_label_order(model_dir(config), products), path)),
+        labels=_keep_written(store, "labels.csv", lambda path: labels.write(order, path)),
         label_map=_keep(store, "label_map.csv", Path(data.label_map)) if data.label_map else None,
         schema=_keep(store, "schema.pbtxt", Path(data.schema)) if data.schema and Path(data.schema).is_file() else None,
         data_digest=digest,
         config_digest=config_digest(config),
         baseline=baseline,
         reference=_reference(config, baseline),
+        weights=_weights(config, order),
     )
 
 
@@ -97,7 +103,9 @@ def training_view(config: Config) -> Config:
         catalog=CatalogConfig(path=""),
         data=data,
         split=SplitConfig(),
-        serving=_placeless(config.serving),
+        serving=ServingConfig(dir=""),
+        calibration=CalibrationConfig(),
+        abstain=AbstainConfig(),
         verdict=VerdictConfig(rules=(Rule(metric="sku_accuracy", at_least=0.0),)),
         beam=BeamConfig(),
         airflow=AirflowConfig(),
@@ -115,7 +123,18 @@ def sibling_view(config: Config) -> Config:
 
 
 def _placeless(serving: ServingConfig) -> ServingConfig:
-    return msgspec.structs.replace(serving, dir="")
+    """The weights of a prior count by what the file holds."""
+    file = Path(serving.prior_file) if serving.prior_file else None
+    content = text_digest(file.read_bytes()) if file and file.is_file() else serving.prior_file
+    return msgspec.structs.replace(serving, dir="", prior_file=content)
+
+
+def _weights(config: Config, order: tuple[labels.Label, ...]) -> Path | None:
+    if config.serving.prior_file is None:
+        return None
+    path = Path(config.serving.prior_file)
+    priors.read(path, [label.sku for label in order if label.status == "active"])
+    return _keep(workspace(config).inputs, "weights.csv", path)
 
 
 def _label_order(folder: Path, products: catalog.Catalog) -> tuple[labels.Label, ...]:

@@ -53,7 +53,7 @@ def _outputs(facts: RunFacts) -> dict[str, Path]:
     """
     if facts.version is not None:
         raise RunError(f"run {facts.run_id} was blessed by its verdict and is version {facts.version}; there is nothing to override")
-    if facts.output("Trainer", "model") is None:
+    if facts.output("Calibrator", "model") is None:
         raise RunError(f"run {facts.run_id} ({facts.state}) has no model; bless a run that was refused: `tfx-retail runs` lists them")
     wanted = (
         ("Verdict", "verdict", "verdict.json"),
@@ -69,7 +69,7 @@ def _outputs(facts: RunFacts) -> dict[str, Path]:
 
 
 def _model(facts: RunFacts) -> Path:
-    folder = facts.output("Trainer", "model")
+    folder = facts.output("Calibrator", "model")
     model = folder / _FORMAT if folder else None
     if model is None or not (model / "saved_model.pb").is_file():
         raise RunError(f"run {facts.run_id}: its model is gone from {folder}; run again, training starts anew")

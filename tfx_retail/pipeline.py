@@ -10,7 +10,8 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 
 from tfx_retail import lineage, preprocessing, training
-from tfx_retail.compiled import PUSHER, SIBLING, TRAINER, VERDICT
+from tfx_retail.compiled import CALIBRATOR, PUSHER, SIBLING, TRAINER, VERDICT
+from tfx_retail.components.calibrator import Calibrator
 from tfx_retail.components.data_gate import DataGate
 from tfx_retail.components.evaluator import SkuEvaluator
 from tfx_retail.components.example_gen import ShelfExampleGen
@@ -25,10 +26,11 @@ from tfx_retail.components.statistics import ImageStatistics
 from tfx_retail.components.verdict import SkuVerdict
 from tfx_retail.config import Config
 from tfx_retail.digests import code_digest, text_digest
+from tfx_retail.doubt import Settings
 from tfx_retail.inputs import RunInputs, model_dir, sibling_view, training_view, workspace
 
 # work on all photos, for minutes: a scheduler gives them a pool of their own
-HEAVY = frozenset({"ExampleGen", "StatisticsGen", "Transform", TRAINER, SIBLING, "Predictions", "Evaluator"})
+HEAVY = frozenset({"ExampleGen", "StatisticsGen", "Transform", TRAINER, SIBLING, CALIBRATOR, "Predictions", "Evaluator"})
 
 
 def build_pipeline(config: Config, inputs: RunInputs) -> Pipeline:
@@ -59,8 +61,10 @@ def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
     transform = _transform(inputs, examples, schema)
     transform.add_upstream_nodes([gate, labels])
     trainer = _trainer(config, inputs, examples, transform)
-    sibling = [_sibling(config, inputs, examples, transform)] if config.unknowns.hold_out else []
-    return [*data.values(), transform, trainer, *sibling, *_judging_nodes(config, inputs, examples, gate, trainer)]
+    sibling = _sibling(config, inputs, examples, transform) if config.unknowns.hold_out else None
+    calibrator = _calibrator(config, inputs, examples, trainer, labels)
+    finished = [*([sibling] if sibling else []), calibrator]
+    return [*data.values(), transform, trainer, *finished, *_judging_nodes(config, inputs, examples, gate, calibrator)]
 
 
 def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
@@ -141,8 +145,20 @@ def _sibling(config: Config, inputs: RunInputs, examples: Any, transform: Transf
     ).with_id(SIBLING)
 
 
-def _judging_nodes(config: Config, inputs: RunInputs, examples: Any, gate: Any, trainer: Any) -> list[BaseNode]:
-    model = trainer.outputs["model"]
+def _calibrator(config: Config, inputs: RunInputs, examples: Any, trainer: Trainer, labels: Any) -> BaseNode:
+    return Calibrator(
+        examples=examples.outputs["examples"],
+        trained=trainer.outputs["model"],
+        labels=labels.outputs["labels"],
+        settings=_json(Settings.of(config.calibration, config.abstain, config.serving)),
+        weights=str(inputs.weights or ""),
+        untaught=0,
+        code=code_digest(Calibrator.__module__),
+    ).with_id(CALIBRATOR)
+
+
+def _judging_nodes(config: Config, inputs: RunInputs, examples: Any, gate: Any, calibrator: Any) -> list[BaseNode]:
+    model = calibrator.outputs["model"]
     predictions = SkuPredictions(
         examples=examples.outputs["examples"],
         model=model,

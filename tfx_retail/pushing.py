@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from tfx_retail import versions
+from tfx_retail import doubt, versions
 from tfx_retail.verdict import SignatureEvaluation, Verdict
 from tfx_retail.versions import EXTRA, Manifest
 
@@ -37,6 +38,20 @@ def push(exported: Path, model_dir: Path, files: Mapping[str, Path], settings: M
         metrics={name: signature.overall for name, signature in measured.items()},
         verdict=msgspec.to_builtins(msgspec.structs.replace(verdict, slices=[])),  # thousands of rows; verdict.json beside it has them
         schema_reviewed=verdict.schema_reviewed,
+        accepts=_accepts(exported),
         baseline=verdict.baseline,
     )
     return versions.push(exported, model_dir, manifest, {f"{EXTRA}/{name}": path for name, path in files.items()})
+
+
+def _accepts(exported: Path) -> dict[str, Any]:
+    """Returns what the model promises of what it accepts; empty of a model that was made before there were promises."""
+    found = doubt.read(exported / EXTRA)
+    if found is None:
+        return {}
+    return {
+        name: {"threshold": found.thresholds[name], "fixed": name in found.fixed}
+        | {field: getattr(promise, field) for field in ("target", "delta", "bound", "trials", "wrong", "reachable")}
+        | {"text": text}
+        for (name, promise), (_, text) in zip(found.promises.items(), found.lines, strict=True)
+    }

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tfx_retail import inputs, versions
+from tfx_retail import doubt, inputs, versions
 from tfx_retail.config import Config
 from tfx_retail.runs import PAGE, RunFacts, Workspace, find_run, list_runs
 
@@ -19,7 +19,7 @@ def ending(config: Config, facts: RunFacts) -> str:
     """Returns what a person reads when a run is over: verdict, numbers, version, paths, next step."""
     place = inputs.workspace(config)
     closing = [*_paths(config, place, facts), f"next      {_next_step(config, facts)}", *_page(place, facts)]
-    lines = [_headline(facts), "", *_metrics(facts), *_verdict(facts), *_warnings(facts), *closing]
+    lines = [_headline(facts), "", *_metrics(facts), *_accepted(facts), *_verdict(facts), *_warnings(facts), *closing]
     return "\n" + "\n".join(lines)
 
 
@@ -86,6 +86,15 @@ def _metrics(facts: RunFacts) -> Iterable[str]:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def _accepted(facts: RunFacts) -> Iterable[str]:
+    folder = facts.output("Calibrator", "model")
+    found = doubt.read(folder / "Format-Serving" / versions.EXTRA) if folder else None
+    for name, text in found.lines if found else ():
+        yield f"{name:<15}{text}"
+    if found:
+        yield ""
 
 
 def _verdict(facts: RunFacts) -> Iterable[str]:

@@ -71,6 +71,13 @@ def _sibling(facts: dict[str, Any]) -> str:
     return f"without {held} SKUs; {facts['kind']} tells unknown products: {worth}"
 
 
+def _doubt(facts: dict[str, Any]) -> str:
+    fitted = facts["calibration"]
+    limits = (f"{name.replace('_', ' ')} from {limit:.3f}" for name, limit in facts["thresholds"].items() if limit is not None)
+    accepted = ", ".join(limits) or "nothing is accepted"
+    return f"{facts['crops']:,} crops, temperatures {fitted['family']['value']:.2f} and {fitted['look']['value']:.2f}; {accepted}"
+
+
 def _predictions(facts: dict[str, Any]) -> str:
     return ", ".join(f"{role} {count:,}" for role, count in facts["counts"].items())
 
@@ -91,6 +98,7 @@ _MAKERS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
     "DataGate": ("check", "data_check.json", _data_check),
     "Trainer": ("model_run", "history.json", _history),
     "Sibling": ("sibling", "sibling.json", _sibling),
+    "Calibrator": ("model", "Format-Serving/assets.extra/doubt.json", _doubt),
     "Predictions": ("predictions", "predictions.json", _predictions),
     "InfraCheck": ("check", "infra_check.json", _infra),
     "Verdict": ("verdict", "verdict.json", _verdict),

@@ -1,4 +1,4 @@
-"""What TFX's Trainer runs: examples in, an exported model with its history out.
+"""What TFX's Trainer runs: examples in, a network with its history out; the Calibrator makes a model of it.
 
 TFX reloads this module (`run_fn` is named by dotted path), so it holds functions only.
 """
@@ -17,19 +17,17 @@ import msgspec
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_retail import answers, catalog, decisions, features, fitting, golden, labels, measurements, model, serving, training_data
+from tfx_retail import answers, catalog, fitting, handover, labels, measurements, model, training_data
 from tfx_retail.answers import Hierarchy
 from tfx_retail.config import Config
 from tfx_retail.fitting import Fitted
-from tfx_retail.serving import Contents
+from tfx_retail.trained import Taught, Trained
 from tfx_retail.training_data import Counts, Sources
-
-GOLDEN_IMAGES = 16
 
 
 @tf.autograph.experimental.do_not_convert  # no tensor decides a Python branch here, and converting all of Keras takes seconds
 def run_fn(fn_args: Any) -> None:
-    """Trains on `train_files`, stops by `eval_files` (the validation role), exports to `serving_model_dir`.
+    """Trains on `train_files`, stops by `eval_files` (the validation role), writes the network to `serving_model_dir`.
 
     `custom_config`: `config` (Config as JSON), `labels` and `catalog` (paths), `checkpoints` (a folder of trainings of this config and data
     only; `checkpoints.remove` it once the export is safe), and maybe `progress` (a file that gets a line of JSON every few seconds).
@@ -44,10 +42,7 @@ def run_fn(fn_args: Any) -> None:
     checkpoints, run_dir = Path(settings["checkpoints"]), Path(fn_args.model_run_dir)
     sources = Sources(fn_args.train_files, fn_args.eval_files, graph)
     fitted = trained(config, counted, sources, checkpoints=checkpoints, run_dir=run_dir, progress=settings.get("progress"))
-    contents = _contents(config, fitted, lists, counted, fn_args)
-    folder = Path(fn_args.serving_model_dir)
-    served = serving.export(contents, folder)
-    golden.write(folder, served, *training_data.raw_examples(fn_args.eval_files, graph, GOLDEN_IMAGES))
+    _hand_over(config, fitted, lists, counted, fn_args)
 
 
 def trained(config: Config, counted: Counts, sources: Sources, *, checkpoints: Path, run_dir: Path, progress: str | None) -> Fitted:
@@ -69,22 +64,21 @@ def _counted(graph: tft.TFTransformOutput, settings: dict[str, Any], config: Con
     return lists, Counts(examples, weights, lists.look_of_sku, lists.family_of_look)
 
 
-def _contents(config: Config, fitted: Fitted, lists: Hierarchy, counted: Counts, fn_args: Any) -> Contents:
-    settings = fn_args.custom_config
-    return Contents(
-        network=in_float32(config, fitted.network, counted),
-        lists=lists,
-        corrections=answers.uncorrected(lists, counted.examples),
-        thresholds=dict.fromkeys(
-            features.SIGNATURES, decisions.Thresholds(config.serving.accept_above, config.serving.family_accept_above)
-        ),
+def _hand_over(config: Config, fitted: Fitted, lists: Hierarchy, counted: Counts, fn_args: Any) -> None:
+    """Writes the network and what it was taught, for the node that makes a model of it."""
+    network = in_float32(config, fitted.network, counted)
+    looks = [lists.looks[look] for look in lists.look_of_sku]
+    families = [lists.families[family] for family in lists.family_of_look[lists.look_of_sku]]
+    rows = zip(lists.skus, looks, families, counted.examples.tolist(), counted.weights.tolist(), strict=True)
+    known = Trained(
         image_size=config.model.image_size,
         crop_context=config.data.crop_context,
-        labels=Path(settings["labels"]),
-        catalog=Path(settings["catalog"]),
-        examples={sku: int(count) for sku, count in zip(lists.skus, counted.examples, strict=True)},
+        parameters=network.count_params(),
+        embedder_id=handover.embedder_id(network),
+        products=tuple(Taught(sku=sku, look=look, family=family, examples=seen, weight=weight) for sku, look, family, seen, weight in rows),
         size_model=measurements.fitted(fn_args.train_files, lists),
     )
+    handover.save(handover.of_keras(network, config.model.image_size), known, Path(fn_args.serving_model_dir))
 
 
 def in_float32(config: Config, network: keras.Model, counted: Counts) -> keras.Model:

@@ -150,14 +150,6 @@ def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, confi
     return batches.prefetch(2)
 
 
-def raw_examples(files: Sequence[str], graph: tft.TFTransformOutput, count: int) -> tuple[list[bytes], list[float], list[float]]:
-    """Returns encoded images of the first `count` examples, their measured heights and widths in mm, NaN where unknown."""
-    names = (features.IMAGE.name, features.MEASURED_HEIGHT_MM.name, features.MEASURED_WIDTH_MM.name)
-    rows = list(_transformed(_names(files), graph).take(count).as_numpy_iterator())
-    images, heights, widths = ([row[name] for row in rows] for name in names)
-    return images, heights, widths
-
-
 def source_side(config: Config) -> int:
     """Returns the side in pixels at which training images are decoded: larger than the network's where crops are cut from them."""
     side = training_side(config)

@@ -52,6 +52,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     metrics: dict[str, dict[str, float | None]]  # signature -> metric -> value on eval
     verdict: dict[str, Any]
     schema_reviewed: bool
+    accepts: dict[str, Any] = {}  # what `accepted` promises: target, bound, scenes, threshold of each signature and of families
     baseline: int | None = None  # the version that it was compared with
     version: int = 0  # from here on filled in by `push` and `rollback`
     rollback_of: int | None = None

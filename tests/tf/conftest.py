@@ -16,8 +16,9 @@ def packs(tmp_path_factory: pytest.TempPathFactory) -> RetailSet:
 
 @pytest.fixture(scope="session")
 def trained(packs: RetailSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one finished training: `model`, `run`, `checkpoints`, `progress.jsonl`."""
+    """The folder of one finished training: `network`, the finished `model`, `run`, `checkpoints`, `progress.jsonl`."""
     output = tmp_path_factory.mktemp("trained")
     config = retail_set.config({"ema": 0.9, "epochs": 12})
     training.run_fn(packs.arguments(output, config, progress=str(output / "progress.jsonl")))
+    retail_set.finish(packs, output)
     return output

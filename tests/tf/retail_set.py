@@ -16,9 +16,11 @@ import tensorflow_transform.beam as tft_beam
 from PIL import Image
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-from tfx_retail import features, preprocessing
-from tfx_retail.config import AugmentConfig, Config, ModelConfig, TrainConfig
+from tfx_retail import features, finishing, preprocessing
+from tfx_retail.config import AbstainConfig, AugmentConfig, CalibrationConfig, Config, ModelConfig, TrainConfig
+from tfx_retail.doubt import Doubt, Settings
 from tfx_retail.features import Kind
+from tfx_retail.finishing import Sources
 
 COLORS = {"cola": (200, 30, 30), "lime": (40, 190, 60), "water": (40, 70, 200), "still": (40, 70, 200), "milk": (235, 235, 225)}
 CATALOG = (  # water and still look alike, only their size differs; nobody has photographed milk; gone has left the catalogue
@@ -48,10 +50,10 @@ class RetailSet(NamedTuple):
         """Returns what TFX gives to `run_fn`."""
         custom = {"config": msgspec.json.encode(config).decode(), "labels": str(self.labels), "catalog": str(self.catalog)}
         return SimpleNamespace(
-            train_files=[str(self.folder / "train" / "*")],
-            eval_files=[str(self.folder / "validation" / "*")],
+            train_files=[str(self.folder / "Split-train" / "*")],
+            eval_files=[str(self.folder / "Split-validation" / "*")],
             transform_output=str(self.folder / "transform"),
-            serving_model_dir=str(output / "model"),
+            serving_model_dir=str(output / "network"),
             model_run_dir=str(output / "run"),
             custom_config=custom | {"checkpoints": str(output / "checkpoints")} | settings,
         )
@@ -87,23 +89,35 @@ def config(train: dict[str, Any] | None = None, **model: Any) -> Config:
     )
 
 
-def example(image: bytes, sku: str, height_mm: float = math.nan) -> bytes:
+def example(image: bytes, sku: str, height_mm: float = math.nan, *, group: str = "") -> bytes:
     made = tf.train.Example()
     made.features.feature[features.IMAGE.name].bytes_list.value.append(image)
     made.features.feature[features.SKU.name].bytes_list.value.append(sku.encode())
+    if group:
+        made.features.feature[features.GROUP.name].bytes_list.value.append(group.encode())
     if math.isfinite(height_mm):
         made.features.feature[features.MEASURED_HEIGHT_MM.name].float_list.value.append(height_mm)
     return bytes(made.SerializeToString())
 
 
+def finish(packs: RetailSet, output: Path, **settings: Any) -> Doubt:
+    """Makes a model of the trained network, that accepts from a score of 0.5 on if nothing else is said."""
+    plain = Settings(calibration=CalibrationConfig(), abstain=AbstainConfig(), prior="train", accept_above=0.5, family_accept_above=0.5)
+    sources = Sources(output / "network", packs.labels, packs.catalog, packs.folder)
+    return finishing.finish(sources, msgspec.structs.replace(plain, **settings), output / "model")
+
+
 def make(folder: Path) -> RetailSet:
-    """Draws 48 train and 12 validation crops of four SKUs and runs Transform on them."""
+    """Draws 48 train, 12 validation and 48 calibration crops of four SKUs and runs Transform on them."""
     heights = {"water": 205.0, "still": 290.0}
     skus = [sku for sku in COLORS if sku != "milk"]
     train = [example(pack(sku, number), sku, heights.get(sku, math.nan)) for number in range(12) for sku in skus]
     validation = [example(pack(sku, 100 + number, form="PNG"), sku, heights.get(sku, math.nan)) for number in range(3) for sku in skus]
-    write_examples(folder / "train", train)
-    write_examples(folder / "validation", validation)
+    calibration = [
+        example(pack(sku, 300 + number), sku, heights.get(sku, math.nan), group=f"scene {number}") for number in range(12) for sku in skus
+    ]
+    for split, examples in (("train", train), ("validation", validation), ("calibration", calibration)):
+        write_examples(folder / f"Split-{split}", examples)
     write_rows(folder / "catalog.csv", CATALOG)
     write_rows(folder / "labels.csv", [("index", "sku", "status"), *((str(i), sku, status) for i, (sku, status) in enumerate(LABELS))])
     transform(train, folder)

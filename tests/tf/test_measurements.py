@@ -71,7 +71,7 @@ def test_crops_of_one_photo_weigh_as_one(tmp_path: Path, lists: Hierarchy) -> No
 
 def test_a_trained_model_knows_how_its_train_split_was_measured(trained: Path, packs: RetailSet, lists: Hierarchy) -> None:
     facts = json.loads((trained / "model" / "assets.extra" / "model.json").read_text())["size_model"]
-    found = measurements.fitted([str(packs.folder / "train" / "*")], lists)
+    found = measurements.fitted([str(packs.folder / "Split-train" / "*")], lists)
     assert facts == pytest.approx({name: getattr(found, name) for name in found.__struct_fields__})
     assert (facts["photos"], facts["crops"]) == (24, 24)  # 12 of water and 12 of still; those of cola and lime have no size
     # water is measured 2.5 % too high, still 3.4 % too low: a mean of -0.0046, and 24 photos against ten of the defaults

@@ -18,13 +18,13 @@ from tfx_retail import (
     doubted,
     evaluation,
     features,
+    handover,
     labels,
     model,
     outcomes,
     prediction_files,
     predictions,
     reliability,
-    serving,
     signatures,
 )
 from tfx_retail.answers import Hierarchy
@@ -36,6 +36,7 @@ from tfx_retail.evaluation import SIGNATURES, decide, in_top, truth
 from tfx_retail.predictions import Answers, Chunk
 from tfx_retail.product import Product
 from tfx_retail.size_model import SizeModel
+from tfx_retail.trained import Taught, Trained
 
 HEIGHTS = {"water": 205.0, "still": 290.0}  # the catalogue says 200 and 300
 SKUS = ("cola", "lime", "water", "still")
@@ -92,18 +93,20 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     retail_set.write_rows(folder / "catalog.csv", [*rows, ("juice", "Juice", "drinks", "juices", "juice", "", "")])
     lists = answers.hierarchy(labels.read(folder / "labels.csv"), catalog.read(folder / "catalog.csv"), np.ones(3, bool))
     settings = retail_set.config().model
-    contents = serving.Contents(
-        network=model.build(settings, lists.family_of_look),
-        lists=lists,
-        corrections=answers.uncorrected(lists, np.ones(3)),
-        thresholds=dict.fromkeys(evaluation.SIGNATURES, Thresholds(0.5, 0.5)),
+    network = model.build(settings, lists.family_of_look)
+    known = Trained(
         image_size=settings.image_size,
         crop_context=0.0,
-        labels=folder / "labels.csv",
-        catalog=folder / "catalog.csv",
-        examples={"water": 1, "juice": 1, "cola": 1},
+        parameters=network.count_params(),
+        embedder_id=handover.embedder_id(network),
+        products=tuple(
+            Taught(sku=sku, look=look, family=family, examples=1)
+            for sku, look, family in zip(lists.skus, lists.looks, lists.families, strict=True)
+        ),
     )
-    serving.export(contents, folder / "7")
+    handover.save(handover.of_keras(network, settings.image_size), known, folder / "network")
+    retail_set.finish(RetailSet(folder), folder)
+    (folder / "model").rename(folder / "7")
     return folder / "7"
 
 

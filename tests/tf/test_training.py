@@ -16,7 +16,7 @@ import tensorflow_transform as tft
 
 from tests.tf import retail_set
 from tests.tf.retail_set import RetailSet
-from tfx_retail import checkpoints, fitting, model, preprocessing, signatures, training, training_data
+from tfx_retail import checkpoints, fitting, handover, model, preprocessing, shown, training, training_data
 from tfx_retail.config import AugmentConfig, Config, ModelConfig, TrainConfig
 from tfx_retail.fitting import Fitted
 from tfx_retail.training_data import Counts
@@ -32,7 +32,9 @@ def history(output: Path) -> dict[str, Any]:
 
 def scores(output: Path) -> Any:
     images = [retail_set.pack(sku, 500 + number) for number in range(2) for sku in ("cola", "lime", "water")]
-    return signatures.predict(signatures.load(output / "model"), images, signature="predict_all")["sku_scores"]
+    network, known = handover.load(output / "network")
+    outputs, _ = handover.of_images(network, known.image_size)(tf.constant(images))
+    return tf.nn.softmax(outputs["logits"]).numpy()
 
 
 def counted(graph: tft.TFTransformOutput, config: Config) -> Counts:
@@ -74,7 +76,7 @@ def test_tensorboard_gets_a_file(trained: Path) -> None:
 def test_a_killed_training_goes_on_to_the_same_end(packs: RetailSet, tmp_path: Path) -> None:
     config = retail_set.config({"epochs": 4, "ema": 0.9, "augment": AugmentConfig(mixup=0.2)}, dropout=0.3)
     _train_until_killed(packs, tmp_path / "killed", config)
-    assert not (tmp_path / "killed" / "model").exists()
+    assert not (tmp_path / "killed" / "network").exists()
     for name in ("killed", "whole"):
         training.run_fn(packs.arguments(tmp_path / name, config))
     resumed, whole = history(tmp_path / "killed"), history(tmp_path / "whole")
@@ -120,7 +122,7 @@ def test_an_epochs_batches_depend_on_seed_and_number_alone(
     monkeypatch.setattr(training_data, "DISK_BYTES", disk_bytes)
     config = retail_set.config({"augment": AugmentConfig(mixup=0.2)})
     graph = tft.TFTransformOutput(str(packs.folder / "transform"))
-    files, known = [str(packs.folder / "train" / "*")], counted(graph, config)
+    files, known = [str(packs.folder / "Split-train" / "*")], counted(graph, config)
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
@@ -197,10 +199,10 @@ def test_balanced_weights_make_skus_equal_up_to_the_limit() -> None:
 def test_validation_pixels_are_those_of_serving(packs: RetailSet) -> None:
     graph = tft.TFTransformOutput(str(packs.folder / "transform"))
     config = retail_set.config()
-    files = [str(packs.folder / "validation" / "*")]
+    files = [str(packs.folder / "Split-validation" / "*")]
     batches = training_data.validation_batches(files, graph, config, counted(graph, config))
     seen = np.concatenate([images for images, _ in batches.as_numpy_iterator()])
-    images, _, _ = training_data.raw_examples(files, graph, 100)
+    images = shown.images(packs.folder / "Split-validation", 100).image
     served, ok = tf.function(lambda encoded: preprocessing.decode(encoded, 32))(tf.constant(images))
     assert ok.numpy().all()
     np.testing.assert_allclose(seen, served, atol=1e-7)  # an optimised graph may multiply by 1/255 where another divides by 255
@@ -210,10 +212,10 @@ def test_training_pixels_without_augmentation_are_those_of_serving(packs: Retail
     graph = tft.TFTransformOutput(str(packs.folder / "transform"))
     off = AugmentConfig(min_area=1.0, max_aspect=1.0, rotate_deg=0.0, brightness=0.0, contrast=0.0, saturation=0.0)
     config = retail_set.config({"augment": off, "batch_size": 48})
-    files = [str(packs.folder / "train" / "*")]
+    files = [str(packs.folder / "Split-train" / "*")]
     known = counted(graph, config)
     ((seen, _, _),) = training_data.training_batches(files, graph, config, known, tmp_path).epoch(0).as_numpy_iterator()
-    images, _, _ = training_data.raw_examples(files, graph, 100)
+    images = shown.images(packs.folder / "Split-train", 100).image
     served, _ = preprocessing.decode(tf.constant(images), 32)
     np.testing.assert_allclose(_sorted(seen), _sorted(served.numpy()), atol=1e-5)
 

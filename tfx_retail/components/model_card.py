@@ -9,6 +9,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Model, ModelEvaluation
 from tfx.utils import path_utils
 
+from tfx_retail import doubt
 from tfx_retail.card import DataFacts, ModelFacts, model_card
 from tfx_retail.components import artifacts
 from tfx_retail.prediction_files import read_facts
@@ -44,7 +45,7 @@ def ModelCard(  # noqa: N802, PLR0913, PLR0917  # TFX names a component after it
     text = model_card(
         name,
         intended_use,
-        _read(Path(path_utils.serving_model_path(model.uri)) / EXTRA / "model.json", ModelFacts),
+        _model(Path(path_utils.serving_model_path(model.uri)) / EXTRA),
         data,
         _read(Path(evaluation.uri) / "evaluation.json", dict[str, SignatureEvaluation]),
         _read(Path(verdict.uri) / "verdict.json", Verdict),
@@ -52,6 +53,11 @@ def ModelCard(  # noqa: N802, PLR0913, PLR0917  # TFX names a component after it
     folder = Path(card.uri)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model_card.md").write_text(text, encoding="utf-8")
+
+
+def _model(extra: Path) -> ModelFacts:
+    facts, doubts = _read(extra / "model.json", ModelFacts), doubt.read(extra)
+    return msgspec.structs.replace(facts, accepts=dict(doubts.lines) if doubts else {})
 
 
 def _read(path: Path, kind: Any) -> Any:

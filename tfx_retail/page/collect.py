@@ -83,7 +83,7 @@ def collect(config: Config, facts: RunFacts, against: RunFacts | None = None) ->
     """Returns what the run left, and the answers of the run `against`."""
     missing: list[str] = []
     place, report = inputs.workspace(config), facts.output("ExampleGen", "report")
-    model = facts.output("Trainer", "model")
+    model = facts.output("Calibrator", "model")
     labels, answers = facts.output("Labels", "labels"), facts.output("Predictions", "predictions")
     measured = facts.output("StatisticsGen", "statistics")
     shown_catalog = labels / "catalog.csv" if labels else None
