@@ -123,19 +123,25 @@ def _sizes_at_a_limit(model_dir: Path, facts: Mapping[str, Any], kept: Mapping[s
     place = {sku: index for index, sku in enumerate(lists.skus)}
     sku = np.array([place[name] for name in skus], np.int64)
     allowed = (lists.look_of_sku == lists.look_of_sku[sku][:, None]) & lists.active
-    sides = [np.array([math.nan if size is None else size for size in kept[name]], np.float32) for name in ("height_mm", "width_mm")]
+    height, width = _sizes(kept)
     small, large = (
-        decisions.size_problem(sku, allowed, answers.evidence(*(np.float32(factor) * side for side in sides), lists, model)).numpy()
-        for factor in (1 - TOLERANCE, 1 + TOLERANCE)
+        decisions.size_problem(sku, allowed, answers.evidence(near * height, near * width, lists, model)).numpy()
+        for near in (np.float32(1 - TOLERANCE), np.float32(1 + TOLERANCE))
     )
     return np.asarray(small != large, bool)
 
 
 def _inputs(folder: Path, kept: Mapping[str, Any], signature: str) -> list[Any]:
     images = [(folder / name).read_bytes() for name in kept["images"]]
-    sizes = [np.array([math.nan if size is None else size for size in kept[name]], np.float32) for name in ("height_mm", "width_mm")]
-    inputs = signatures.requests(images, *sizes)
+    inputs = signatures.requests(images, *_sizes(kept))
     return [inputs[name] for name in signatures.SIGNATURES[signature]]
+
+
+def _sizes(kept: Mapping[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    height, width = (
+        np.array([math.nan if size is None else size for size in kept[name]], np.float32) for name in ("height_mm", "width_mm")
+    )
+    return height, width
 
 
 def _asked(model: Any, signature: str, inputs: Sequence[Any]) -> dict[str, npt.NDArray[Any]]:

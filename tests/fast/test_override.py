@@ -44,7 +44,7 @@ def place(config: Config) -> Workspace:
 @pytest.fixture
 def refused(place: Workspace) -> RunFacts:
     outputs = {
-        "Trainer": ("model", {"Format-Serving/saved_model.pb": "graph", "Format-Serving/assets.extra/labels.csv": LABELS}),
+        "Calibrator": ("model", {"Format-Serving/saved_model.pb": "graph", "Format-Serving/assets.extra/labels.csv": LABELS}),
         "Evaluator": ("evaluation", {"evaluation.json": json.dumps(dict.fromkeys(("serving_default", "predict_sized"), MEASURED))}),
         "Verdict": ("verdict", {"verdict.json": json.dumps({"blessed": False, "rules": [{**RULE, "text": "too low"}], "baseline": None})}),
         "ModelCard": ("card", {"model_card.md": "# shop"}),
@@ -145,7 +145,7 @@ def test_a_run_that_failed_after_its_verdict_is_refused(config: Config, place: W
 
 
 def test_a_model_that_is_gone_is_named(config: Config, place: Workspace, refused: RunFacts) -> None:
-    (place.nodes / "Trainer" / "model" / "1" / "Format-Serving" / "saved_model.pb").unlink()
+    (place.nodes / "Calibrator" / "model" / "1" / "Format-Serving" / "saved_model.pb").unlink()
     with pytest.raises(RunError, match="its model is gone from"):
         bless(config)
 
