@@ -30,7 +30,7 @@ _ROWS = 512  # crops that are answered at once
 _ANY = Thresholds(0.0, 0.0)  # of it only sizes refuse
 
 
-class _Answered(NamedTuple):
+class Said(NamedTuple):
     """What is said of N crops before anything is refused."""
 
     confidence: Floats
@@ -52,6 +52,7 @@ def calibrated(contents: Contents, crops: Shown, settings: Settings, unknown: Ev
     Raises:
       ValueError: the network's logits are NaN or infinite.
     """
+    _check(crops.logits)
     tuning = trials.tuning_part(crops.group, settings.calibration.share, settings.calibration.seed)
     fitted = _fitted(contents, crops, tuning)
     promises = _promises(fitted, crops, tuning, settings, unknown)
@@ -86,12 +87,12 @@ class _Fitted(NamedTuple):
 
     temperatures: Calibration
     usual: Usual
-    answered: dict[str, _Answered]  # by signature
+    answered: dict[str, Said]  # by signature
 
 
 def _fitted(contents: Contents, crops: Shown, rows: Flags) -> _Fitted:
     temperatures = calibration.fit(*_cases(contents, crops.rows(rows)))
-    answered = _answers(_warm(contents, temperatures), crops)
+    answered = said(_warm(contents, temperatures), crops)
     return _Fitted(temperatures, acceptance.usual(answered[SIGNATURES[0]].unknown_score[rows]), answered)
 
 
@@ -104,7 +105,6 @@ def _cases(contents: Contents, crops: Shown) -> tuple[Outputs, Truth]:
     lists = contents.lists
     sku = _places(crops, contents)
     logits = crops.logits[:, contents.columns] + contents.corrections.undone
-    _check(logits)
     may_win = np.bincount(lists.look_of_sku, weights=lists.active, minlength=len(lists.looks)) > 0
     shown = np.where(may_win, logits, np.float32(-np.inf))
     families = calibration.of_families(shown, lists.family_of_look, len(lists.families))
@@ -127,15 +127,14 @@ def _places(crops: Shown, contents: Contents) -> Indices:
     return np.array([place.get(sku, -1) for sku in crops.sku], np.int64)
 
 
-def _answers(contents: Contents, crops: Shown) -> dict[str, _Answered]:
+def said(contents: Contents, crops: Shown) -> dict[str, Said]:
+    """Returns what each signature says of the crops, by the functions of the served graph."""
     starts = range(0, max(len(crops.sku), 1), _ROWS)
     parts = [_part(contents, crops.rows(slice(start, start + _ROWS))) for start in starts]
-    return {
-        name: _Answered(*(np.concatenate(column) for column in zip(*(part[name] for part in parts), strict=True))) for name in SIGNATURES
-    }
+    return {name: Said(*(np.concatenate(column) for column in zip(*(part[name] for part in parts), strict=True))) for name in SIGNATURES}
 
 
-def _part(contents: Contents, crops: Shown) -> dict[str, _Answered]:
+def _part(contents: Contents, crops: Shown) -> dict[str, Said]:
     """Returns what both signatures say, by the graph's own functions."""
     lists, ok = contents.lists, np.ones(len(crops.sku), bool)
     unknown = np.full(len(ok), np.nan, np.float32)
@@ -148,10 +147,10 @@ def _part(contents: Contents, crops: Shown) -> dict[str, _Answered]:
     }
 
 
-def _plain(found: Decided, given: Scores, true: Indices, contents: Contents) -> _Answered:
+def _plain(found: Decided, given: Scores, true: Indices, contents: Contents) -> Said:
     lists = contents.lists
     family = np.where(true >= 0, lists.family_of_look[lists.look_of_sku[true]], -1)
-    return _Answered(
+    return Said(
         confidence=found.confidence.numpy().astype(np.float64),
         family_confidence=found.family_confidence.numpy().astype(np.float64),
         size_fits=~np.isin(found.reason.numpy(), SIZE_REASONS),

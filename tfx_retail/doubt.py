@@ -55,8 +55,10 @@ class Doubt(Struct, frozen=True, kw_only=True):
     def lines(self) -> Iterator[tuple[str, str]]:
         """What is accepted, in words, by what it is said of."""
         for name, promise in self.promises.items():
-            fixed = f"accepted from a score of {self.thresholds[name]:g} on, as the configuration says; nothing is promised"
-            yield _SPOKEN.get(name, name), fixed if name in self.fixed else promise.text
+            yield _SPOKEN.get(name, name), self._fixed(name) if name in self.fixed else promise.text
+
+    def _fixed(self, name: str) -> str:
+        return f"accepted from a score of {self.thresholds[name]:g} on, as the configuration says; nothing is promised"
 
 
 def read(folder: Path) -> Doubt | None:

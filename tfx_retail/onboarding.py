@@ -76,15 +76,16 @@ def _split(found: dict[str, int], products: Catalog) -> Iterator[str]:
 
 def _regrouped(found: dict[str, int], known: Trained, products: Catalog) -> Iterator[str]:
     """A family may have another name, but other looks in it than the network learned to tell apart there need training."""
-    learned = {place: _taught_in(known, look).family for place, look in enumerate(known.looks)}
-    now: dict[str, str] = {}
-    before: dict[str, str] = {}
-    for look, members in _by_look(products).items():
-        if look in found:
-            family, old = members[0].family, learned[found[look]]
-            if now.setdefault(family, old) != old or before.setdefault(old, family) != family:
-                for product in members:
-                    yield f"SKU {product.sku}: family {family!r}: the network learned it in family {old!r} with other looks; needs training"
+    learned = [_taught_in(known, look).family for look in known.looks]
+    rows = [(members, learned[found[look]]) for look, members in _by_look(products).items() if look in found]
+    taken: dict[str, str] = {}  # family of the network -> the catalogue's
+    for family in dict.fromkeys(members[0].family for members, _ in rows):
+        before = [old for members, old in rows if members[0].family == family]
+        taken.setdefault(family if family in before else before[0], family)
+    for members, old in rows:
+        if taken.get(old) != members[0].family:
+            for product in members:
+                yield f"SKU {product.sku}: family {product.family!r}: the network learned it in {old!r} beside others; needs training"
 
 
 def _taught_in(known: Trained, look: str) -> Taught:
