@@ -163,8 +163,12 @@ def test_max_steps_ends_within_an_epoch(packs: RetailSet, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "change",
-    [{"optimizer": "sgd"}, {"strategy": "mirrored"}, {"class_balance": "loss", "clip_norm": 0.0, "weight_decay": 0.0}],
-    ids=["sgd", "mirrored", "balanced, not clipped, no decay"],
+    [
+        {"optimizer": "sgd", "embedding_loss": "triplet"},
+        {"strategy": "mirrored", "embedding_loss": "supcon", "class_balance": "loss", "augment": AugmentConfig(mixup=0.2)},
+        {"class_balance": "loss", "clip_norm": 0.0, "weight_decay": 0.0},
+    ],
+    ids=["sgd, triplets", "mirrored, supervised contrastive, balanced, mixed", "balanced, not clipped, no decay"],
 )
 def test_each_setting_trains(packs: RetailSet, tmp_path: Path, change: dict[str, Any]) -> None:
     found = fit(packs, tmp_path, retail_set.config({"epochs": 1} | change))
