@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from tfx_retail import intervals, retrieval, unknowns
+from tfx_retail import acceptance, intervals, retrieval, trials, unknowns
 from tfx_retail.calibration import Calibration
 from tfx_retail.errors import UserError
 from tfx_retail.retrieval import Photos, Recall
@@ -90,6 +90,7 @@ class Evidence(NamedTuple):
     best: Floats  # [U], the best SKU's calibrated score
     score: Floats  # [U], the unknown score of the chosen kind
     reports: NDArray[np.bool_]  # [U], of the SKUs that did not choose the kind: only these are fair evidence
+    known: Floats  # [K], the unknown score of the calibration role's crops of products that it was taught
 
 
 def together(parts: Sequence[Seen]) -> Seen:
@@ -158,16 +159,17 @@ def judged(unknown: Seen, calibration: Seen, evaluation: Seen, held: HeldOut, tr
     )
 
 
-def evidence(unknown: Seen, found: Sibling) -> Evidence:
+def evidence(unknown: Seen, calibration: Seen, found: Sibling) -> Evidence:
     """Returns what of the unknown crops the model's own threshold can be set by."""
-    return Evidence(unknown.sku, unknown.group, unknown.best, unknown.scores[found.kind], np.isin(unknown.sku, found.reporting))
+    reports = np.isin(unknown.sku, found.reporting)
+    return Evidence(unknown.sku, unknown.group, unknown.best, unknown.scores[found.kind], reports, calibration.scores[found.kind])
 
 
 def write(folder: Path, found: Sibling, unknown: Evidence) -> None:
     """Writes `sibling.json` and `evidence.npz`."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {name: np.asarray(getattr(unknown, name), np.str_) for name in ("sku", "group")}  # objects would be pickled
-    np.savez(folder / _EVIDENCE, **texts, best=unknown.best, score=unknown.score, reports=unknown.reports)
+    np.savez(folder / _EVIDENCE, **texts, best=unknown.best, score=unknown.score, reports=unknown.reports, known=unknown.known)
     (folder / _FILE).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
 
 
@@ -180,6 +182,18 @@ def read_evidence(folder: Path) -> Evidence:
     """Returns `evidence.npz` of a Sibling artifact."""
     with np.load(folder / _EVIDENCE, allow_pickle=False) as arrays:
         return Evidence(*(arrays[name] for name in Evidence._fields))
+
+
+def accepted(unknown: Evidence) -> trials.Evidence:
+    """Returns how sure the sibling is of the crops of products that nobody taught it: `abstention.choose(unknown=...)` takes it as it is.
+
+    The score is the one by which the model itself accepts, with what the sibling's own known products have for usual. Every answer is
+    wrong. Crops of the SKUs that chose the kind are left out.
+    """
+    some = unknown.reports
+    answers = acceptance.Answers(unknown.best[some], unknown.score[some], np.ones(int(some.sum()), bool))
+    score = acceptance.joint_score(answers, acceptance.usual(unknown.known))
+    return trials.Evidence(score, np.zeros(len(score), bool), intervals.number(unknown.group[some]))
 
 
 def _detections(unknown: Seen, known: Seen) -> dict[Kind, Detection]:

@@ -29,7 +29,7 @@ from tfx_retail.calibration import Calibration
 from tfx_retail.config import Config
 from tfx_retail.errors import UserError
 from tfx_retail.fitting import Fitted
-from tfx_retail.sibling import HeldOut, Seen, Sibling, Training
+from tfx_retail.sibling import Evidence, HeldOut, Seen, Sibling, Training
 from tfx_retail.training_data import Counts, Sources
 
 _ROWS = 64
@@ -89,8 +89,8 @@ def run(config: Config, given: Given, folder: Path) -> Sibling:
     progress = str(given.checkpoints / "progress.jsonl")
     fitted = training.trained(config, counted, sources, checkpoints=given.checkpoints, run_dir=folder, progress=progress)
     judge, calibrated = _judge(config, given, fitted, everything, counted)
-    found, unknown = _measured(judge, given, held, fitted, calibrated)
-    sibling.write(folder, found, sibling.evidence(unknown, found))
+    found, evidence = _measured(judge, given, held, fitted, calibrated)
+    sibling.write(folder, found, evidence)
     return found
 
 
@@ -163,15 +163,13 @@ def _temperatures(judge: Judge, logits: Any, look: Any, groups: Any) -> Calibrat
     lists = judge.lists
     may_win = np.bincount(lists.look_of_sku, lists.active, len(lists.looks)) > 0
     shown = np.where(may_win, logits + judge.corrections.undone, -np.inf).astype(np.float64)
-    order = np.argsort(lists.family_of_look, kind="stable")
-    starts = np.searchsorted(lists.family_of_look[order], np.arange(len(lists.families)))
-    family = np.logaddexp.reduceat(shown[:, order], starts, axis=1)
+    family = calibration.of_families(shown, lists.family_of_look, len(lists.families))
     truth = calibration.Truth(lists.family_of_look[look], look, groups)
     return calibration.fit(calibration.Outputs(family, shown, lists.family_of_look), truth)
 
 
-def _measured(judge: Judge, given: Given, held: HeldOut, fitted: Fitted, calibrated: Calibration) -> tuple[Sibling, Seen]:
-    """Returns the figures, and the crops of SKUs that the sibling was not taught."""
+def _measured(judge: Judge, given: Given, held: HeldOut, fitted: Fitted, calibrated: Calibration) -> tuple[Sibling, Evidence]:
+    """Returns the figures, and what the model's own threshold can be set by."""
     unknown = _seen(judge, _crops(given, features.ROLES, held.all))
     known, judging = (_seen(judge, _crops(given, (role,), judge.taught)) for role in ("calibration", "eval"))
     progress = fitted.progress
@@ -181,7 +179,8 @@ def _measured(judge: Judge, given: Given, held: HeldOut, fitted: Fitted, calibra
         val_accuracy=progress.history[fitted.exported_epoch - 1]["val_accuracy"],
         calibration=calibrated,
     )
-    return sibling.judged(unknown, known, judging, held, facts, known=len(judge.taught)), unknown
+    found = sibling.judged(unknown, known, judging, held, facts, known=len(judge.taught))
+    return found, sibling.evidence(unknown, known, found)
 
 
 def _seen(judge: Judge, batches: Iterable[Crops]) -> Seen:

@@ -95,10 +95,20 @@ def test_nothing_to_choose_on_is_refused() -> None:
 
 def test_files_hold_figures_and_evidence(tmp_path: Path) -> None:
     found = judged()
-    sibling.write(tmp_path / "new", found, sibling.evidence(UNKNOWN, found))
+    sibling.write(tmp_path / "new", found, sibling.evidence(UNKNOWN, CALIBRATION, found))
     assert sibling.read(tmp_path / "new") == found
     evidence = sibling.read_evidence(tmp_path / "new")
     assert evidence.sku.tolist() == ["u1", "u1", "u2", "u2"]
     assert evidence.reports.tolist() == [False, False, True, True]
     assert evidence.score.tolist() == [5.0, 5.0, 1.5, 2.5]
+    assert evidence.known.tolist() == [1.0, 2.0]
     np.testing.assert_allclose(evidence.best, [0.8, 0.1, 0.1, 0.9])
+
+
+def test_what_is_accepted_of_unknown_crops_is_told_by_skus_that_did_not_choose() -> None:
+    found = judged()
+    evidence = sibling.accepted(sibling.evidence(UNKNOWN, CALIBRATION, found))
+    # known energies are 1 and 2: usual up to 1.95, odd from 2.4 on; u2's crops have 1.5, which costs nothing, and 2.5
+    np.testing.assert_allclose(evidence.score, [0.1, 0.0], atol=1e-9)
+    assert not evidence.right.any()
+    assert evidence.groups.tolist() == [0, 1]
