@@ -1,10 +1,13 @@
 """The model card: what a model is, what it was made from, what it is worth and where it ends, as plain Markdown."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
+from tfx_retail.intervals import Estimate, Interval
+from tfx_retail.measured_doubt import MeasuredDoubt
+from tfx_retail.reliability import Quality
 from tfx_retail.verdict import SignatureEvaluation, Verdict
 
 _METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss")
@@ -42,7 +45,12 @@ class DataFacts(Struct, frozen=True, kw_only=True):
 
 
 def model_card(
-    name: str, intended_use: str, model: ModelFacts, data: DataFacts, evaluation: Mapping[str, SignatureEvaluation], verdict: Verdict
+    name: str,
+    intended_use: str,
+    model: ModelFacts,
+    data: DataFacts,
+    evaluation: Mapping[str, SignatureEvaluation],
+    verdict: Verdict,
 ) -> str:
     """Returns the card; every share has the number of examples behind it."""
     sections = [
@@ -56,7 +64,7 @@ def model_card(
         _results(evaluation),
         _sized(data),
         "## What is accepted",
-        _accepted(model),
+        *_accepted(model, evaluation),
         "## Weakest families",
         _families(evaluation["serving_default"].slices),
         "## Verdict",
@@ -99,8 +107,45 @@ def _sized(data: DataFacts) -> str:
     )
 
 
-def _accepted(model: ModelFacts) -> str:
-    return "\n".join(f"- {name}: {text}." for name, text in model.accepts.items()) or "Not known: the model was made without calibration."
+def _accepted(model: ModelFacts, evaluation: Mapping[str, SignatureEvaluation]) -> Iterator[str]:
+    yield "\n".join(f"- {name}: {text}." for name, text in model.accepts.items()) or "Not known: the model was made without calibration."
+    found = {name: measured.doubt for name, measured in evaluation.items() if measured.doubt}
+    if found:
+        yield "What came of it on eval, whose crops had no part in it, with bounds over scenes:"
+        yield _table(("", *found), [(name, *map(of, found.values())) for name, of in _DOUBT.items()])
+    missing = dict.fromkeys(line for doubt in found.values() for line in doubt.missing)
+    if missing:
+        yield "\n".join(f"- not measured: {line}" for line in missing)
+
+
+def _measured(found: Estimate | None) -> str:
+    if found is None or found.value is None:
+        return "-"
+    return f"{found.value:.3f}{_ends(found.interval)}"
+
+
+def _ends(interval: Interval | None) -> str:
+    return f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+
+
+def _error(quality: Quality | None) -> str:
+    error = quality.calibration if quality else None
+    return "-" if error is None or error.debiased is None else f"{error.debiased:.3f}{_ends(error.interval)}"
+
+
+_DOUBT: dict[str, Callable[[MeasuredDoubt], str]] = {
+    "SKU accepted": lambda doubt: _measured(doubt.coverage),
+    "right among these": lambda doubt: _measured(doubt.precision),
+    "family accepted": lambda doubt: _measured(doubt.family_coverage),
+    "family right among these": lambda doubt: _measured(doubt.family_precision),
+    "calibration error": lambda doubt: _error(doubt.after),
+    "before calibration": lambda doubt: _error(doubt.before),
+    "Brier score": lambda doubt: _measured(doubt.after.brier),
+    "Brier score before calibration": lambda doubt: _measured(doubt.before.brier if doubt.before else None),
+    "log loss": lambda doubt: _measured(doubt.after.log_loss),
+    "log loss before calibration": lambda doubt: _measured(doubt.before.log_loss if doubt.before else None),
+    "area under risk and coverage": lambda doubt: _number(doubt.area.value),
+}
 
 
 def _families(slices: Sequence[Mapping[str, Any]]) -> str:

@@ -12,6 +12,7 @@ from tfx_retail.config import Config
 from tfx_retail.runs import PAGE, RunFacts, Workspace, find_run, list_runs
 
 _SIGNATURES = ("serving_default", "predict_sized")
+_SPOKEN = ("without size", "with size")
 _METRICS = ("sku_accuracy", "look_accuracy", "family_accuracy", "category_accuracy", "top_k_accuracy", "macro_f1", "log_loss")
 
 
@@ -81,7 +82,30 @@ def _metrics(facts: RunFacts) -> Iterable[str]:
     for name in _METRICS:
         yield f"  {name.replace('_', ' '):<18}" + "".join(f"{_number(overall.get(name)):>17}" for overall in measured)
     yield f"  on {measured[0]['examples']:,} examples of the eval role"
+    yield from _taken(evaluation)
     yield ""
+
+
+def _taken(evaluation: dict[str, Any]) -> Iterable[str]:
+    """Yields one line: how many answers are accepted, and how many of these are right, without size and with size if that differs."""
+    found = {name: evaluation[name].get("doubt") or {} for name in _SIGNATURES}
+    said = {name: _share_taken(doubt) for name, doubt in found.items() if doubt.get("coverage")}
+    if not said:
+        return
+    if len(set(said.values())) == 1:
+        yield f"  accepted: {next(iter(said.values()))}"
+    else:
+        yield "  accepted: " + "; ".join(f"{words} {said[name]}" for name, words in zip(_SIGNATURES, _SPOKEN, strict=True))
+
+
+def _share_taken(doubt: dict[str, Any]) -> str:
+    coverage, precision = doubt["coverage"]["value"], doubt["precision"]
+    if coverage is None:
+        return "no crop to accept"
+    if precision["value"] is None:
+        return "none of the crops"
+    low, high = precision["interval"]
+    return f"{coverage:.1%} of the crops, {precision['value']:.1%} of them right ({low:.3f} to {high:.3f})"
 
 
 def _number(value: float | None) -> str:

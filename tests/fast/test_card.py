@@ -1,8 +1,12 @@
 """The model card in words: every number with what it stands on."""
 
 import msgspec
+import numpy as np
 
+from tfx_retail import measured_doubt
 from tfx_retail.card import DataFacts, ModelFacts, model_card
+from tfx_retail.measured_doubt import Accepted, Answered, MeasuredDoubt, Shown, Sureness
+from tfx_retail.reliability import Losses
 from tfx_retail.verdict import RuleResult, SignatureEvaluation, Verdict
 
 MODEL = ModelFacts(image_size=96, parameters=1_240_000, k=5, examples={"cola": 60, "lime": 40, "milk": 0}, never_answered=["milk"])
@@ -54,6 +58,33 @@ def test_each_metric_has_a_column_a_signature_and_the_examples_behind_it() -> No
     assert "| log loss | - | 0.250 |" in text
     assert "| examples | 1,040 | 1,040 |" in text
     assert "400 of the 1,040 crops have a measured side" in text
+
+
+def doubted() -> MeasuredDoubt:
+    rows = np.array([[0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]])
+    after = Sureness(np.array([0.9, 0.6, 0.8, 0.7]), Losses(np.full(4, 0.25), np.full(4, 0.5)))
+    accepted = Accepted(np.array([True, True, False, False]), np.ones(4, bool), after.confidence)
+    decided = np.where(np.arange(4)[:, None] == 1, 0, rows)  # the second is the wrong SKU of the right family
+    return measured_doubt.measure(Shown(rows, np.arange(4), {}), Answered(decided, after, None, accepted))
+
+
+def test_doubt_is_what_was_accepted_and_what_that_promises() -> None:
+    plain = SignatureEvaluation(overall={"sku_accuracy": 0.75, "examples": 4}, doubt=doubted())
+    verdict = Verdict(blessed=True, rules=[PASSED])
+    model = msgspec.structs.replace(MODEL, accepts={"without sizes": "accepted from 0.7 on"})
+    text = model_card("shop", "Counting.", model, DATA, {"serving_default": plain}, verdict)
+    section = text[text.index("## What is accepted") : text.index("## Weakest families")]
+    assert "\n- without sizes: accepted from 0.7 on.\n" in section
+    assert "| SKU accepted | 0.500 (" in section
+    assert "| right among these | 0.500 (" in section
+    assert "| family right among these | 1.000 (" in section
+    assert "| Brier score | 0.250 (0.250 to 0.250) |" in section
+    assert "| before calibration | - |" in section
+    assert "- not measured: quality before calibration: the model was exported by an earlier version of this package" in section
+
+
+def test_a_model_without_calibration_says_so() -> None:
+    assert "## What is accepted\n\nNot known: the model was made without calibration.\n\n## Weakest" in card()
 
 
 def test_the_weakest_families_come_first_and_what_was_not_measured_not_at_all() -> None:

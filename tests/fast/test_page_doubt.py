@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests.fast.page_run import CROPS, Crop, whole_run
-from tfx_retail import doubted
+from tfx_retail import abstention, doubted
+from tfx_retail import doubt as doubt_file
+from tfx_retail.acceptance import Usual
 from tfx_retail.calibration import Calibration
-from tfx_retail.config import Config
+from tfx_retail.config import AbstainConfig, Config
 from tfx_retail.inputs import workspace
 from tfx_retail.measured_doubt import MeasuredDoubt
 from tfx_retail.page import beside, doubt, overview, tiles, unknown
@@ -16,8 +19,9 @@ from tfx_retail.page.collect import Collected, collect
 from tfx_retail.page.values import Table
 from tfx_retail.page.write import write_page
 from tfx_retail.retrieval import Recall
-from tfx_retail.runs import RunFacts
+from tfx_retail.runs import NodeFacts, RunFacts
 from tfx_retail.sibling import Sibling, Training
+from tfx_retail.trials import Evidence
 from tfx_retail.unknowns import Detection
 
 # of six crops the second (0.6) and the fifth (0.7) are not accepted; the second is right only with size, the fourth (0.95) always wrong
@@ -201,10 +205,48 @@ def test_without_a_sibling_the_page_says_how_to_ask_for_one(tmp_path: Path) -> N
 @pytest.mark.parametrize("damaged", ["{", "[]", '{"kind": "guess"}'])
 def test_a_damaged_sibling_is_named(tmp_path: Path, damaged: str) -> None:
     config, facts = whole_run(tmp_path)
-    extra = workspace(config).nodes / "Trainer" / "model" / "1" / "Format-Serving" / "assets.extra"
-    extra.mkdir(parents=True)
-    (extra / "sibling.json").write_text(damaged)
-    facts.node("Trainer").outputs["model"] = str(extra.parents[1])  # type: ignore[union-attr]
+    (tmp_path / "sibling.json").write_text(damaged)
+    facts.nodes.append(NodeFacts(node="Sibling", state="ran", outputs={"sibling": str(tmp_path)}))
     given = collect(config, facts)
     assert given.sibling is None
-    assert any(line.startswith("assets.extra: cannot be read") for line in given.missing)
+    assert any(line.startswith("sibling.json: cannot be read") for line in given.missing)
+
+
+def test_what_the_sibling_measured_is_on_the_page(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    (tmp_path / "sibling.json").write_bytes(msgspec.json.encode(SIBLING))
+    facts.nodes.append(NodeFacts(node="Sibling", state="ran", outputs={"sibling": str(tmp_path)}))
+    text = write_page(config, facts).read_text("utf-8")
+    assert 'id="table-unknowns"' in text and 'id="table-recalls"' in text
+    assert "no sibling of the model was trained" not in text
+
+
+def test_what_accepted_promises_is_said_in_the_models_own_words(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path)
+    assert "The model does not say what it promises." in write_page(config, facts).read_text("utf-8")
+    extra = tmp_path / "model" / "Format-Serving" / "assets.extra"
+    extra.mkdir(parents=True)
+    (extra / "model.json").write_text("{}")
+    doubt_file.write(extra, promised())
+    facts.nodes.append(NodeFacts(node="Calibrator", state="ran", outputs={"model": str(tmp_path / "model")}))
+    text = write_page(config, facts).read_text("utf-8")
+    assert "<strong>without sizes</strong>: nothing is accepted: 98.0% needs at least 149 scenes" in text
+    assert "<strong>families</strong>: accepted from a score of 0.5 on, as the configuration says; nothing is promised." in text
+
+
+def promised() -> doubt_file.Doubt:
+    """Returns a model's own doubt: too few scenes for a promise."""
+    nothing, flags = np.zeros(0), np.zeros(0, bool)
+    none = abstention.choose(Evidence(nothing, flags, np.zeros(0, np.int64)), flags, AbstainConfig(), seed=1)
+    return doubt_file.Doubt(
+        calibration=Calibration(),
+        crops=0,
+        groups=0,
+        fitted_on="all",
+        prior="train",
+        unknown_kind="confidence",
+        usual=Usual(1.0, 1.0),
+        promises={"serving_default": none, "predict_sized": none, doubt_file.FAMILY: none},
+        thresholds={"serving_default": None, "predict_sized": None, doubt_file.FAMILY: 0.5},
+        fixed=[doubt_file.FAMILY],
+    )

@@ -88,6 +88,34 @@ def test_a_blessed_run_ends_with_numbers_rules_paths_and_the_next_step(config: C
     ]
 
 
+def doubt(coverage: float | None, precision: float | None) -> dict[str, object]:
+    bounds = None if precision is None else [precision - 0.02, precision + 0.01]
+    return {"coverage": {"value": coverage}, "precision": {"value": precision, "interval": bounds}}
+
+
+@pytest.mark.parametrize(
+    ("plain", "sized", "line"),
+    [
+        (doubt(0.612, 0.98), doubt(0.612, 0.98), "61.2% of the crops, 98.0% of them right (0.960 to 0.990)"),
+        (
+            doubt(0.0, None),
+            doubt(0.5, 0.9),
+            "without size none of the crops; with size 50.0% of the crops, 90.0% of them right (0.880 to 0.910)",
+        ),
+        (doubt(None, None), doubt(None, None), "no crop to accept"),
+        ({"coverage": None, "precision": None}, {"coverage": None, "precision": None}, None),  # the model does not say
+        (None, None, None),  # evaluated by earlier code
+    ],
+)
+def test_one_line_says_what_is_accepted_and_how_much_of_it_is_right(
+    config: Config, blessed: RunFacts, tmp_path: Path, plain: object, sized: object, line: str | None
+) -> None:
+    evaluation = {"serving_default": measured(0.7) | {"doubt": plain}, "predict_sized": measured(0.9) | {"doubt": sized}}
+    (tmp_path / "evaluation" / "evaluation.json").write_bytes(msgspec.json.encode(evaluation))
+    found = [text for text in report.ending(config, blessed).splitlines() if "accepted" in text]
+    assert found == ([] if line is None else [f"  accepted: {line}"])
+
+
 def test_a_failed_run_names_the_node_and_the_cause(config: Config) -> None:
     facts = RunFacts(
         run_id="r2", pipeline="shop", started="", state="failed", nodes=[NodeFacts(node="Trainer", state="failed", error="no GPU")]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from tfx_retail import catalog, doubted, inputs, sibling, versions
+from tfx_retail import catalog, doubt, doubted, inputs, sibling, versions
 from tfx_retail.catalog import Catalog
 from tfx_retail.config import Config
 from tfx_retail.measured_doubt import MeasuredDoubt
@@ -97,7 +97,8 @@ def collect(config: Config, facts: RunFacts, against: RunFacts | None = None) ->
         verdict=json_of(_in(facts, "Verdict", "verdict", "verdict.json"), missing),
         evaluation=json_of(metrics, missing),
         doubts=(doubts_of(metrics) if metrics else {}) or _read(answers, _measured, {}, missing),
-        sibling=_read(extra, _sibling, None, missing),
+        promises=_read(extra, _promises, [], missing),
+        sibling=_read(_in(facts, "Sibling", "sibling", "sibling.json"), lambda path: sibling.read(path.parent), None, missing),
         history=json_of(_in(facts, "Trainer", "model_run", "history.json"), missing),
         ingest=json_of(report / "ingest.json" if report else None, missing),
         data_check=json_of(_in(facts, "DataGate", "check", "data_check.json"), missing),
@@ -159,8 +160,9 @@ def _measured(folder: Path) -> dict[str, MeasuredDoubt]:
     return doubted.measure(found) if len(found.shown.truth) else {}
 
 
-def _sibling(folder: Path) -> Sibling | None:
-    return sibling.read(folder) if (folder / "sibling.json").is_file() else None
+def _promises(folder: Path) -> list[tuple[str, str]]:
+    found = doubt.read(folder)
+    return list(found.lines) if found else []
 
 
 def _listed(path: Path) -> Listed:
