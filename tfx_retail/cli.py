@@ -185,6 +185,22 @@ def list_versions(config: Path) -> int:
     return _guarded(lambda: _say(words.versions_table(settings)))
 
 
+@cli.command(name="update-catalog")
+@_CONFIG
+@click.argument("catalog", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_SET
+@click.option("-v", "--verbose", is_flag=True, help="Show what TensorFlow, TFX and Beam say.")
+def update_catalog(config: Path, catalog: Path, overrides: tuple[str, ...], verbose: bool) -> int:
+    """Serve the same weights with another CATALOG: new sizes of products that were trained, other sizes and names, products that leave.
+
+    The new version is calibrated, checked and judged as one that was trained, on the crops of the last run.
+    """
+    from tfx_retail import local_run
+
+    settings = _load(config, overrides)
+    return _guarded(lambda: local_run.update_catalog(settings, config, catalog, verbose=verbose))
+
+
 @cli.command()
 @_CONFIG
 @click.argument("version", type=int)

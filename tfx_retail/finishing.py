@@ -2,21 +2,39 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfx_retail import answers, calibrating, catalog, doubt, golden, handover, labels, onboarding, priors, serving, shown
+from tfx_retail import (
+    answers,
+    calibrating,
+    catalog,
+    doubt,
+    golden,
+    handover,
+    labels,
+    onboarding,
+    priors,
+    serving,
+    shown,
+    sibling,
+    unknown_score,
+)
 from tfx_retail.answers import Corrections, Hierarchy, Indices
 from tfx_retail.catalog import Catalog
 from tfx_retail.decisions import Thresholds
 from tfx_retail.doubt import Doubt, Settings
 from tfx_retail.errors import UserError
 from tfx_retail.features import SIGNATURES
+from tfx_retail.handover import Network
 from tfx_retail.labels import Label
 from tfx_retail.serving import Contents
 from tfx_retail.trained import Trained
+from tfx_retail.trials import Evidence
+from tfx_retail.unknown_score import UnknownScore
 from tfx_retail.versions import EXTRA
 
 GOLDEN_IMAGES = 16
@@ -31,6 +49,7 @@ class Sources(NamedTuple):
     catalog: Path
     examples: Path  # folder of the examples' splits
     weights: Path | None = None  # CSV for `serving.prior: file`
+    sibling: Path | None = None  # folder of what a sibling of the network tells of unknown products
 
 
 def finish(sources: Sources, settings: Settings, folder: Path, *, untaught: bool = False) -> Doubt:
@@ -47,7 +66,7 @@ def finish(sources: Sources, settings: Settings, folder: Path, *, untaught: bool
     crops = shown.look(contents.network, contents.trained.image_size, sources.examples / "Split-calibration")
     here = {label.sku for label in labels.read(sources.labels) if label.status == "active"}
     crops = crops.rows(np.array([sku in here for sku in crops.sku], bool))
-    finished, found = calibrating.calibrated(contents, crops, settings)
+    finished, found = calibrating.calibrated(contents, crops, settings, _of_unknown(sources.sibling))
     served = serving.export(finished, folder)
     doubt.write(folder / EXTRA, found)
     golden.write(folder, served, *shown.images(sources.examples / "Split-validation", GOLDEN_IMAGES))
@@ -74,7 +93,31 @@ def _contents(sources: Sources, settings: Settings, *, untaught: bool) -> Conten
         thresholds=dict.fromkeys(SIGNATURES, Thresholds(np.inf, np.inf)),
         labels=sources.labels,
         catalog=sources.catalog,
+        unknown=_unknown_score(sources, network, known),
     )
+
+
+def _unknown_score(sources: Sources, network: Network, known: Trained) -> UnknownScore:
+    """Returns the kind of score that the sibling has chosen, with what this network needs for it."""
+    kind = sibling.read(sources.sibling).kind if sources.sibling else "confidence"
+    if kind != "distance":
+        return UnknownScore(kind)
+    seen = handover.of_images(network, known.image_size)
+
+    def embed(images: Any) -> Any:
+        outputs, ok = seen(images)
+        return tf.where(ok[:, None], outputs["embedding"], 0.0)
+
+    place = {look: column for column, look in enumerate(known.looks)}
+    of_sku = {product.sku: place[product.look] for product in known.products}
+    crops = ((image, of_sku[sku]) for image, sku in shown.labelled(sources.examples / "Split-train") if sku in of_sku)
+    return UnknownScore(kind, unknown_score.class_means(embed, crops))
+
+
+def _of_unknown(folder: Path | None) -> Evidence | None:
+    """Returns how sure a sibling is of products that it was not taught; None where that was not measured."""
+    found = sibling.accepted(sibling.read_evidence(folder)) if folder else None
+    return found if found is not None and len(found.score) else None
 
 
 def _counts(order: Sequence[Label], known: Trained) -> Floats:

@@ -66,13 +66,15 @@ def prepare(config: Config) -> RunInputs:
       PriorError: `serving.prior_file` does not give each SKU its weight.
       UserError: `verdict.reference` is not a pushed version.
     """
-    store = workspace(config).inputs
     products = catalog.read(Path(config.catalog.path), config.catalog.format)
-    served = versions.latest(model_dir(config))
-    order = _label_order(model_dir(config), products)
-    digest = data_digest(config.data, products)
-    data = config.data
-    baseline = _baseline(config, served, digest)
+    return settle(config, products, data_digest(config.data, products))
+
+
+def settle(config: Config, products: catalog.Catalog, digest: str) -> RunInputs:
+    """Returns what a run with these products on data of this digest is given; what raises is as with `prepare`."""
+    store, data = workspace(config).inputs, config.data
+    order = label_order(model_dir(config), products)
+    baseline = _baseline(config, versions.latest(model_dir(config)), digest)
     return RunInputs(
         catalog=_keep_written(store, "catalog.csv", lambda path: catalog.write(products, path)),
         labels=_keep_written(store, "labels.csv", lambda path: labels.write(order, path)),
@@ -137,7 +139,7 @@ def _weights(config: Config, order: tuple[labels.Label, ...]) -> Path | None:
     return _keep(workspace(config).inputs, "weights.csv", path)
 
 
-def _label_order(folder: Path, products: catalog.Catalog) -> tuple[labels.Label, ...]:
+def label_order(folder: Path, products: catalog.Catalog) -> tuple[labels.Label, ...]:
     """Goes on from the longest order that was ever pushed: after a rollback the served one lacks indices that are taken for ever."""
     orders = [labels.read(version.path / versions.LABELS) for version in versions.list_versions(folder)]
     return labels.extend(max(orders, key=len, default=()), products)

@@ -1,19 +1,24 @@
-"""The command `run` on this machine: everything around the pipeline that needs no TensorFlow."""
+"""The commands `run` and `update-catalog` on this machine: everything around the pipeline that needs no TensorFlow."""
 
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
 
-from tfx_retail import inputs, report, starting
+from tfx_retail import catalog_update, inputs, report, starting
 from tfx_retail.config import Config
 from tfx_retail.page.write import write_page
 from tfx_retail.runs import RunFacts, exclusive, write_atomically, write_run
 from tfx_retail.screen import Board, quiet
+
+Steps = Callable[[RunFacts, Board], Any]
 
 _EXIT = {"blessed": 0, "done": 0, "not blessed": 3, "failed": 1, "interrupted": 130}
 
@@ -24,33 +29,75 @@ def run(config: Config, config_path: Path, *, to_node: str | None, verbose: bool
     Raises:
       UserError: before anything ran: catalogue or data cannot be used.
     """
-    place = inputs.workspace(config)
-    with exclusive(place, lambda pid: click.echo(f"another run of this pipeline is under way (process {pid}); waiting for it to end")):
+    with _alone(config):
         starting.draw_sample(config)
         given = inputs.prepare(config)
         facts = starting.new_facts(config, given, datetime.now(timezone.utc))
-        write_atomically(place.run(facts.run_id) / "config.yaml", config_path.read_bytes())
-        write_atomically(place.run(facts.run_id) / "config.json", msgspec.json.format(msgspec.json.encode(config), indent=1))
-        write_run(place, facts)
-        with quiet(place.run(facts.run_id) / "run.log", verbose=verbose) as console:
-            try:
-                _run_loudly(config, given, facts, console, to_node)
-            finally:
-                _write_page(config, facts, console)
-            console.print(report.ending(config, facts), soft_wrap=True, markup=False)
+        return _carry_out(config, config_path, facts, _steps(config, given, to_node), verbose=verbose)
+
+
+def update_catalog(config: Config, config_path: Path, catalog_path: Path, *, verbose: bool) -> int:
+    """Gives the served weights another catalogue, in a version of their own if that is blessed, and returns the exit code.
+
+    Raises:
+      UserError: before anything ran: the catalogue cannot be used, or names what the network was not taught.
+    """
+    with _alone(config):
+        update = catalog_update.prepare(config, catalog_path)
+        if update is None:
+            click.echo("the served version has this catalogue already; nothing was done")
+            return _EXIT["done"]
+        facts = starting.new_facts(update.config, update.given, datetime.now(timezone.utc))
+        facts.nodes = update.reused
+        code = _carry_out(
+            update.config, config_path, facts, lambda facts, board: _runner().run_update(update, facts, board), verbose=verbose
+        )
+    if code == _EXIT["blessed"] and catalog_path.resolve() != Path(config.catalog.path).resolve():
+        click.echo(f"note      the next `run` reads {config.catalog.path} again: put this catalogue there, or change catalog.path")
+    return code
+
+
+def _alone(config: Config) -> AbstractContextManager[None]:
+    place = inputs.workspace(config)
+    return exclusive(place, lambda pid: click.echo(f"another run of this pipeline is under way (process {pid}); waiting for it to end"))
+
+
+def _carry_out(config: Config, config_path: Path, facts: RunFacts, steps: Steps, *, verbose: bool) -> int:
+    """Takes the steps with all that a run leaves around them: its folder, log, page and ending."""
+    place = inputs.workspace(config)
+    write_atomically(place.run(facts.run_id) / "config.yaml", config_path.read_bytes())
+    write_atomically(place.run(facts.run_id) / "config.json", msgspec.json.format(msgspec.json.encode(config), indent=1))
+    write_run(place, facts)
+    with quiet(place.run(facts.run_id) / "run.log", verbose=verbose) as console:
+        try:
+            _run_loudly(config, facts, console, steps)
+        finally:
+            _write_page(config, facts, console)
+        console.print(report.ending(config, facts), soft_wrap=True, markup=False)
     return _EXIT[facts.state]
 
 
-def _run_loudly(config: Config, given: inputs.RunInputs, facts: RunFacts, console: Console, to_node: str | None) -> None:
+def _steps(config: Config, given: inputs.RunInputs, to_node: str | None) -> Steps:
+    return lambda facts, board: _runner().run_pipeline(config, given, facts, board, to_node=to_node)
+
+
+def _runner() -> Any:
+    from tfx_retail import local_runner  # noqa: PLC0415  # loads TensorFlow, whose noise goes to the log by now
+
+    return local_runner
+
+
+def _run_loudly(config: Config, facts: RunFacts, console: Console, steps: Steps) -> None:
     console.print(f"{config.name}, run {facts.run_id}")
     with Board(console) as board:
         board.start("starting")
         begun = time.monotonic()
-        from tfx_retail import launch, local_runner  # noqa: PLC0415  # loads TensorFlow, whose noise goes to the log by now
+        _runner()
+        from tfx_retail import launch  # noqa: PLC0415  # as above
 
         console.print(f"  TensorFlow and TFX loaded in {time.monotonic() - begun:.1f} s", style="dim")
         try:
-            local_runner.run_pipeline(config, given, facts, board, to_node=to_node)
+            steps(facts, board)
         except (launch.NodeFailed, KeyboardInterrupt):  # the facts have it, and the ending tells it; the log gets the traceback
             traceback.print_exc()
 

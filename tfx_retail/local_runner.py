@@ -6,8 +6,10 @@ from typing import Any
 
 from google.protobuf import json_format
 from ml_metadata import MetadataStore
+from tfx.orchestration.pipeline import Pipeline
 
-from tfx_retail import lineage
+from tfx_retail import catalog_pipeline, lineage
+from tfx_retail.catalog_update import Update
 from tfx_retail.config import Config
 from tfx_retail.inputs import RunInputs, workspace
 from tfx_retail.launch import NodeFailed, compile_for_run, launch, needed_for, node_names
@@ -20,7 +22,20 @@ from tfx_retail.summaries import end_state
 def run_pipeline(config: Config, inputs: RunInputs, facts: RunFacts, board: Board, *, to_node: str | None = None) -> RunFacts:
     """Runs the pipeline up to its end, or up to one node, and returns the facts, which also stand in `run.json`.
 
-    The caller holds the pipeline's lock.
+    The caller holds the pipeline's lock. What raises is as with `carry_out`.
+    """
+    return carry_out(build_pipeline(config, inputs), config, inputs, facts, board, to_node=to_node)
+
+
+def run_update(update: Update, facts: RunFacts, board: Board) -> RunFacts:
+    """Runs the pipeline that gives the served weights another catalogue; as `run_pipeline`."""
+    return carry_out(catalog_pipeline.build(update), update.config, update.given, facts, board)
+
+
+def carry_out(
+    pipeline: Pipeline, config: Config, inputs: RunInputs, facts: RunFacts, board: Board, *, to_node: str | None = None
+) -> RunFacts:
+    """Runs the nodes of a pipeline one after the other.
 
     Raises:
       NodeFailed: a node failed; the facts say so and later nodes did not run.
@@ -29,7 +44,7 @@ def run_pipeline(config: Config, inputs: RunInputs, facts: RunFacts, board: Boar
     place = workspace(config)
     place.nodes.mkdir(parents=True, exist_ok=True)
     _recover(config)
-    compiled = compile_for_run(build_pipeline(config, inputs), facts.run_id)
+    compiled = compile_for_run(pipeline, facts.run_id)
     write_atomically(place.run(facts.run_id) / "pipeline.json", json_format.MessageToJson(compiled).encode())
     begun = time.monotonic()
     try:

@@ -1,7 +1,7 @@
 """The one definition of the pipeline: every runner, here and on a scheduler, takes what `build_pipeline` returns."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from tfx.components import Trainer, Transform
@@ -62,9 +62,15 @@ def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
     transform.add_upstream_nodes([gate, labels])
     trainer = _trainer(config, inputs, examples, transform)
     sibling = _sibling(config, inputs, examples, transform) if config.unknowns.hold_out else None
-    calibrator = _calibrator(config, inputs, examples, trainer, labels)
-    finished = [*([sibling] if sibling else []), calibrator]
-    return [*data.values(), transform, trainer, *finished, *_judging_nodes(config, inputs, examples, gate, calibrator)]
+    made = Made(
+        examples=examples.outputs["examples"],
+        report=examples.outputs["report"],
+        data_check=gate.outputs["check"],
+        trained=trainer.outputs["model"],
+        labels=labels.outputs["labels"],
+        sibling=sibling.outputs["sibling"] if sibling else None,
+    )
+    return [*data.values(), transform, trainer, *([sibling] if sibling else []), *finishing_nodes(config, inputs, made, untaught=False)]
 
 
 def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
@@ -145,22 +151,40 @@ def _sibling(config: Config, inputs: RunInputs, examples: Any, transform: Transf
     ).with_id(SIBLING)
 
 
-def _calibrator(config: Config, inputs: RunInputs, examples: Any, trainer: Trainer, labels: Any) -> BaseNode:
-    return Calibrator(
-        examples=examples.outputs["examples"],
-        trained=trainer.outputs["model"],
-        labels=labels.outputs["labels"],
+class Made(NamedTuple):
+    """What the nodes need that make a model of a trained network, and judge it: channels."""
+
+    examples: Any
+    report: Any
+    data_check: Any
+    trained: Any
+    labels: Any
+    sibling: Any = None  # where one was trained
+
+
+def finishing_nodes(config: Config, inputs: RunInputs, made: Made, *, untaught: bool) -> list[BaseNode]:
+    """Returns the nodes from the Calibrator to the Pusher.
+
+    Args:
+      untaught: whether SKUs without a photo may be answered where the network was taught their look.
+    """
+    calibrator = Calibrator(
+        examples=made.examples,
+        trained=made.trained,
+        labels=made.labels,
         settings=_json(Settings.of(config.calibration, config.abstain, config.serving)),
         weights=str(inputs.weights or ""),
-        untaught=0,
+        untaught=int(untaught),
         code=code_digest(Calibrator.__module__),
+        **({"sibling": made.sibling} if made.sibling else {}),
     ).with_id(CALIBRATOR)
+    return [calibrator, *_judging_nodes(config, inputs, made, calibrator)]
 
 
-def _judging_nodes(config: Config, inputs: RunInputs, examples: Any, gate: Any, calibrator: Any) -> list[BaseNode]:
+def _judging_nodes(config: Config, inputs: RunInputs, made: Made, calibrator: Any) -> list[BaseNode]:
     model = calibrator.outputs["model"]
     predictions = SkuPredictions(
-        examples=examples.outputs["examples"],
+        examples=made.examples,
         model=model,
         baseline=str(inputs.baseline.path) if inputs.baseline else "",
         reference=str(inputs.reference.path) if inputs.reference else "",
@@ -173,13 +197,13 @@ def _judging_nodes(config: Config, inputs: RunInputs, examples: Any, gate: Any, 
         infra=infra.outputs["check"],
         model=model,
         predictions=predictions.outputs["predictions"],
-        data_check=gate.outputs["check"],
+        data_check=made.data_check,
         rules=_json(config.verdict),
         code=code_digest(SkuVerdict.__module__),
     ).with_id(VERDICT)
     card = ModelCard(
         model=model,
-        report=examples.outputs["report"],
+        report=made.report,
         predictions=predictions.outputs["predictions"],
         evaluation=evaluator.outputs["evaluation"],
         verdict=verdict.outputs["verdict"],

@@ -30,6 +30,7 @@ class PredictionFacts(Struct, frozen=True, kw_only=True):
 
     counts: dict[str, int]  # role -> crops
     sized: dict[str, int]  # role -> crops with a measured height or width
+    left_out: dict[str, int] = {}  # role -> crops of SKUs that have left the catalogue
     skus: list[str]
     looks: list[str]
     families: list[str]

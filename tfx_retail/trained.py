@@ -48,6 +48,11 @@ def read(folder: Path) -> Trained:
     return msgspec.json.decode((folder / _FILE).read_bytes(), type=Trained)
 
 
+def is_in(folder: Path) -> bool:
+    """Tells whether a folder has a `trained.json`."""
+    return (folder / _FILE).is_file()
+
+
 def write(folder: Path, trained: Trained) -> None:
     """Writes `trained.json`."""
     (folder / _FILE).write_bytes(msgspec.json.format(msgspec.json.encode(trained), indent=1) + b"\n")

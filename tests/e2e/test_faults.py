@@ -20,6 +20,7 @@ NODES = (
     "DataGate",
     "Transform",
     "Trainer",
+    "Calibrator",
     "InfraCheck",
     "Predictions",
     "Evaluator",

@@ -88,6 +88,7 @@ def test_what_has_left_keeps_its_place_under_its_own_name() -> None:
             (COLA, product("lime", "waters", "lime", 1.0), WATER, STILL),
             ["SKU lime: family 'waters': the network learned it in 'soda' beside others; needs training"],
         ),
+        ((MILK,), ["no product is left that the network was taught; needs training"]),
         (
             (COLA, WATER, STILL, product("big", "waters", "water")),
             ["SKU big, column height_mm: is empty, and only its size tells it from the others of its look"],

@@ -18,7 +18,7 @@ from tfx_retail.finishing import Sources
 
 
 @component
-def Calibrator(  # noqa: N802  # TFX names a component after its function, and what goes in and out after the arguments
+def Calibrator(  # noqa: N802, PLR0913, PLR0917  # TFX names a component after its function, and what goes in and out after the arguments
     examples: InputArtifact[Examples],
     trained: InputArtifact[Model],
     labels: InputArtifact[artifacts.Labels],
@@ -27,8 +27,9 @@ def Calibrator(  # noqa: N802  # TFX names a component after its function, and w
     weights: Parameter[str],
     untaught: Parameter[int],
     code: Parameter[str],
+    sibling: InputArtifact[artifacts.Sibling] = None,
 ) -> None:
-    """Writes the finished model.
+    """Writes the finished model; `trained` is what the Trainer left, or a version that is served.
 
     Parameters: `settings` is `doubt.Settings` as JSON; `weights` the path of the CSV for `serving.prior: file`, or empty; `untaught` 1
     lets SKUs without a photo be answered where the network was taught their look.
@@ -36,11 +37,17 @@ def Calibrator(  # noqa: N802  # TFX names a component after its function, and w
     del code  # read by the cache alone
     order = Path(labels.uri)
     sources = Sources(
-        network=Path(path_utils.serving_model_path(trained.uri)),
+        network=_network(Path(trained.uri)),
         labels=order / "labels.csv",
         catalog=order / "catalog.csv",
         examples=Path(examples.uri),
         weights=Path(weights) if weights else None,
+        sibling=Path(sibling.uri) if sibling else None,
     )
     folder = Path(path_utils.serving_model_dir(model.uri))
     finishing.finish(sources, msgspec.json.decode(settings, type=Settings), folder, untaught=bool(untaught))
+
+
+def _network(folder: Path) -> Path:
+    """Returns where the SavedModel lies: a version's folder is one itself."""
+    return folder if (folder / "saved_model.pb").is_file() else Path(path_utils.serving_model_path(str(folder)))

@@ -14,7 +14,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model
 from tfx.utils import path_utils
 
-from tfx_retail import evaluation, features, preprocessing, reliability
+from tfx_retail import evaluation, features, labels, preprocessing, reliability
 from tfx_retail.answers import Hierarchy
 from tfx_retail.components import artifacts
 from tfx_retail.errors import UserError
@@ -71,12 +71,14 @@ def predict(examples: Path, candidate: Path, baseline: Path | None, folder: Path
     begun = time.monotonic()
     paths = {"": candidate, BASELINE: baseline, REFERENCE: reference}
     predictors = {prefix: load(path) for prefix, path in paths.items() if path}
-    written = {role: _write_role(examples / f"Split-{role}", predictors, folder, role) for role in ROLES}
+    gone = _retired(candidate)
+    written = {role: _write_role(examples / f"Split-{role}", predictors, folder, role, gone) for role in ROLES}
     lists = predictors[""].lists
     earlier = predictors[BASELINE].lists.skus if baseline else lists.skus
     facts = PredictionFacts(
-        counts={role: count for role, (count, _) in written.items()},
-        sized={role: sized for role, (_, sized) in written.items()},
+        counts={role: of_role.crops for role, of_role in written.items()},
+        sized={role: of_role.sized for role, of_role in written.items()},
+        left_out={role: of_role.left_out for role, of_role in written.items()},
         skus=list(lists.skus),
         looks=list(lists.looks),
         families=list(lists.families),
@@ -109,23 +111,40 @@ def load(folder: Path) -> Predictor:
     return Predictor(model.predict_both, evaluation.lists_of(folder), model)
 
 
-def _write_role(source: Path, predictors: Mapping[str, Predictor], folder: Path, role: str) -> tuple[int, int]:
-    """Writes one file for each file of examples; returns the number of crops and of those with a measured side."""
+def _retired(folder: Path) -> list[str]:
+    """Returns the SKUs that have left the catalogue: crops of them are from before, and no catalogue could answer them."""
+    return [label.sku for label in labels.read(folder / EXTRA / "labels.csv") if label.status == "retired"]
+
+
+class _Written(NamedTuple):
+    """Crops of one role."""
+
+    crops: int = 0
+    sized: int = 0  # of them, those with a measured side
+    left_out: int = 0  # that show SKUs that have left the catalogue
+
+    def plus(self, batch: Mapping[str, Any]) -> "_Written":
+        return _Written(
+            self.crops + len(batch["serialized"]), self.sized + int(batch["sized"].sum()), self.left_out + int(batch["left_out"])
+        )
+
+
+def _write_role(source: Path, predictors: Mapping[str, Predictor], folder: Path, role: str, gone: list[str]) -> _Written:
+    """Writes one file for each file of examples; `gone` names the SKUs that are left out."""
     files = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else []
-    count = sized = 0
+    written = _Written()
     for number, file in enumerate(files):
         target = file_path(folder, role, number, len(files))
         target.parent.mkdir(parents=True, exist_ok=True)
         with tf.io.TFRecordWriter(str(target)) as writer:
-            for batch in _scored(file, predictors):
+            for batch in _scored(file, predictors, gone):
                 for example in _encoded(batch, predictors, file):
                     writer.write(example)
-                count += len(batch["serialized"])
-                sized += int(batch["sized"].sum())
-    return count, sized
+                written = written.plus(batch)
+    return written
 
 
-def _scored(file: Path, predictors: Mapping[str, Predictor]) -> Iterator[dict[str, Any]]:
+def _scored(file: Path, predictors: Mapping[str, Predictor], gone: list[str]) -> Iterator[dict[str, Any]]:
     """Yields batches with the raw scores of every predictor; the next batch is computed while this one is written."""
     spec = {
         features.IMAGE.name: tf.io.FixedLenFeature([], tf.string),
@@ -135,12 +154,15 @@ def _scored(file: Path, predictors: Mapping[str, Predictor]) -> Iterator[dict[st
     }
 
     def score(serialized: Any) -> dict[str, Any]:
-        parsed = tf.io.parse_example(serialized, spec)
+        everything = tf.io.parse_example(serialized, spec)
+        here = tf.reduce_all(everything[features.SKU.name][:, None] != tf.constant(gone, tf.string, shape=(len(gone),)), axis=1)
+        parsed = {name: tf.boolean_mask(values, here) for name, values in everything.items()}
         height = preprocessing.known_mm(parsed[features.MEASURED_HEIGHT_MM.name])
         width = preprocessing.known_mm(parsed[features.MEASURED_WIDTH_MM.name])
         scores = {name: predictor.predict_both(parsed[features.IMAGE.name], height, width) for name, predictor in predictors.items()}
         known = tf.math.is_finite(height) | tf.math.is_finite(width)
-        return {"serialized": serialized, "sku": parsed[features.SKU.name], "sized": known, "scores": scores}
+        kept = {"serialized": tf.boolean_mask(serialized, here), "sku": parsed[features.SKU.name], "sized": known, "scores": scores}
+        return kept | {"left_out": tf.math.count_nonzero(~here)}
 
     compression = "GZIP" if file.suffix == ".gz" else ""
     batches = tf.data.TFRecordDataset(str(file), compression_type=compression).batch(BATCH).map(score).prefetch(1)
