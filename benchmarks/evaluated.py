@@ -18,7 +18,7 @@ from tfx_retail import catalog, features, prediction_files, predictions
 from tfx_retail.catalog import Catalog, Product
 from tfx_retail.evaluation import SIGNATURES, Decisions, Indices
 from tfx_retail.prediction_files import PredictionFacts
-from tfx_retail.predictions import Answers
+from tfx_retail.predictions import Answers, Doubt
 
 _CHUNK = 1000
 _PER_SCENE, _PER_STORE = 40, 100  # crops of a scene, scenes of a store
@@ -87,6 +87,7 @@ def _facts(crops: int, given: Shelf) -> PredictionFacts:
         categories=[f"category {number}" for number in range(categories)],
         top=5,
         baseline=str(Path("versions") / "1"),
+        training_crops={sku: number % 40 for number, sku in enumerate(given.skus)},
         same_look=[sku for sku, look in zip(given.skus, given.levels[:, 1], strict=True) if counts[look] > 1],
     )
 
@@ -114,7 +115,11 @@ def _answers(truth: Indices, given: Shelf, luck: NDArray[Any], random: np.random
     scores[np.arange(count), sku] = sure
     families = np.zeros((count, int(given.levels[:, 2].max()) + 1), np.float32)
     decided = Decisions(given.levels[sku], np.repeat(sure[:, None], 3, axis=1))
-    return Answers(scores, families, np.zeros(count, np.float32), decided, right | (random.random(count) < 0.5))
+    losses = np.stack([(1 - sure) ** 2, -np.log(np.where(right, sure, 0.01))], axis=1).astype(np.float32)
+    accepted = np.stack([sure > 0.8, sure > 0.3], axis=1).astype(np.int64)
+    doubt = Doubt(accepted, sure, np.column_stack([sure**0.5, losses]).astype(np.float32))
+    top = right | (random.random(count) < 0.5)
+    return Answers(scores, families, np.zeros(count, np.float32), decided, top, losses, doubt)
 
 
 def _example(number: int, levels: list[int], photos: list[bytes], given: Shelf, random: np.random.Generator) -> bytes:

@@ -60,7 +60,7 @@ def main() -> None:
     found = json.loads(log.read_text(encoding="utf-8").strip().splitlines()[-1])
     opened = open_in_chromium(Path(found["path"]))
     print(f"\n{machine()}\n\n| {options.crops:,} crops, {options.skus:,} SKUs | wall | CPU |\n| --- | ---: | ---: |")
-    for name in ("verdict", "page"):
+    for name in ("doubt", "verdict", "page"):
         print(f"| {name} | {found[name][0]:.1f} s | {found[name][1]:.1f} s |")
     shown = f"opens in {opened.seconds:.2f} s" if opened else "Chromium or Playwright is missing: it was not opened"
     print(f"\npeak {cost.peak_mb:,.0f} MB; page {found['megabytes']:.2f} MB, {shown}")
@@ -90,10 +90,11 @@ def judge_and_write(folder: Path) -> None:
     from benchmarks import judging  # noqa: PLC0415  # loads TensorFlow, and this is where its time is not counted
 
     config, facts = run_of(folder)
+    doubt = _timed(lambda: judging.measure(folder / "predictions", folder / "evaluation" / "evaluation.json"))
     verdict = _timed(lambda: judging.judge(folder / "predictions", folder / "verdict"))
     page = _timed(lambda: write_page(config, facts))
     path = inputs.workspace(config).run(RUN) / "report.html"
-    print(json.dumps({"verdict": verdict, "page": page, "path": str(path), "megabytes": path.stat().st_size / 1e6}))
+    print(json.dumps({"doubt": doubt, "verdict": verdict, "page": page, "path": str(path), "megabytes": path.stat().st_size / 1e6}))
 
 
 def _timed(act: Callable[[], Any]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from tfx_retail.calibration import Calibration
 from tfx_retail.config import AbstainConfig, Config
 from tfx_retail.inputs import workspace
 from tfx_retail.measured_doubt import MeasuredDoubt
-from tfx_retail.page import beside, doubt, overview, tiles, unknown
+from tfx_retail.page import beside, doubt, overview, render, tiles, unknown
 from tfx_retail.page.collect import Collected, collect
 from tfx_retail.page.values import Table
 from tfx_retail.page.write import write_page
@@ -109,6 +109,14 @@ def test_answers_of_earlier_code_are_measured_as_far_as_they_go_and_the_rest_is_
     text = write_page(config, facts).read_text("utf-8")
     assert "not measured: what is accepted: the model was exported by an earlier version of this package" in text
     assert "it does not say what it accepts" in text
+
+
+def test_wrong_answers_that_were_accepted_are_marked(tmp_path: Path) -> None:
+    config, facts = whole_run(tmp_path, (Crop(0, 1, 0.9, group="a"), Crop(2, 3, 0.7, group="b")))
+    gallery = render.page(collect(config, facts)).gallery
+    assert gallery is not None
+    assert [(card.confidence, card.accepted) for card in gallery.worst] == [("90 %", True), ("70 %", False)]
+    assert write_page(config, facts).read_text("utf-8").count(">accepted</span>") == 1
 
 
 def test_nothing_accepted_is_said_so(tmp_path: Path) -> None:

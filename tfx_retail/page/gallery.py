@@ -19,6 +19,7 @@ class Card(Struct, frozen=True, kw_only=True):
     category: str
     confidence: str
     truth_score: str
+    accepted: bool
     where: str
 
 
@@ -56,6 +57,7 @@ def _card(item: Mistake, made: Predicted, shown: dict[str, str]) -> Card:
         category=made.lists.categories[int(made.truth[item.row, 3])],
         confidence=percent(item.confidence, 0),
         truth_score=percent(item.truth_score, 0),
+        accepted=item.accepted,
         where=crop,
     )
 

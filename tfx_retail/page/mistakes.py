@@ -27,6 +27,7 @@ class Mistake(NamedTuple):
     answered: int
     confidence: float
     truth_score: float
+    accepted: bool
 
 
 class Misfit(NamedTuple):
@@ -100,4 +101,4 @@ def _measured(parts: list[Predicted], side: str) -> dict[str, Numbers]:
 def _mistake(predicted: Predicted, signature: str, row: int) -> Mistake:
     answer = predicted.answers[signature]
     true, answered = int(predicted.truth[row, 0]), int(answer.decided[row, 0])
-    return Mistake(row, true, answered, float(answer.confidence[row]), float(answer.truth_score[row]))
+    return Mistake(row, true, answered, float(answer.confidence[row]), float(answer.truth_score[row]), bool(answer.accepted[row]))

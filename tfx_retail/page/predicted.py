@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tfx_retail import features, wire
 from tfx_retail.features import LEVELS, SIGNATURES
-from tfx_retail.prediction_files import BASELINE, CONFIDENCES, DECIDED, IN_TOP, SKU_SCORES, TRUTH
+from tfx_retail.prediction_files import ACCEPTED, BASELINE, CONFIDENCES, DECIDED, IN_TOP, SKU_SCORES, TRUTH
 
 __all__ = ["BASELINE", "LEVELS", "SIGNATURES", "Answer", "Bools", "Lists", "Predicted", "coded", "read", "read_lists"]
 
@@ -58,6 +58,7 @@ class Answer(NamedTuple):
     confidence: NDArray[np.float32]  # [N], of the decided SKU
     truth_score: NDArray[np.float32]  # [N], what the true SKU was given
     in_top: Bools  # [N]
+    accepted: Bools  # [N], the SKU; False where the model does not say
 
 
 class Predicted(NamedTuple):
@@ -128,8 +129,9 @@ class _Columns:
         self._whole = {name: bytearray() for name in (_TRUTH, *(feature.name.encode() for feature in FLAGS), *answers)}
         numbers = [f"{name}/{CONFIDENCES}" for name in signatures] + [feature.name for feature in SIDES]
         self._first = {name.encode(): bytearray() for name in numbers}
+        self._accepted = {f"{name}/{ACCEPTED}".encode(): bytearray() for name in signatures}
         self._scores = {f"{name}/{SKU_SCORES}".encode(): bytearray() for name in signatures}
-        self._wanted = frozenset((*self._texts, *self._whole, *self._first, *self._scores))
+        self._wanted = frozenset((*self._texts, *self._whole, *self._first, *self._accepted, *self._scores))
 
     def add(self, data: bytes) -> None:
         found = wire.example(data, self._wanted)
@@ -142,6 +144,9 @@ class _Columns:
         for name, numbers in self._first.items():
             begin, end = found.get(name, _NOWHERE)
             numbers.extend(data[begin : begin + 4] if begin < end else _NAN)
+        for name, flags in self._accepted.items():
+            begin, end = found.get(name, _NOWHERE)
+            flags.extend(data[begin : begin + 1] if begin < end else b"\0")  # the first of two: the SKU's
         label = wire.varint(data, found[_TRUTH][0])[0]
         for name, numbers in self._scores.items():
             begin, end = found.get(name, _NOWHERE)
@@ -166,7 +171,8 @@ class _Columns:
     def _answer(self, signature: str) -> Answer:
         decided, confidences, scores, top = (f"{signature}/{part}".encode() for part in (DECIDED, CONFIDENCES, SKU_SCORES, IN_TOP))
         in_top = wire.varints(self._whole[top]) == 1
-        return Answer(self._levels(decided), _numbers(self._first[confidences]), _numbers(self._scores[scores]), in_top)
+        accepted = np.frombuffer(self._accepted[f"{signature}/{ACCEPTED}".encode()], np.uint8) == 1
+        return Answer(self._levels(decided), _numbers(self._first[confidences]), _numbers(self._scores[scores]), in_top, accepted)
 
     def _levels(self, name: bytes) -> NDArray[np.int32]:
         values = wire.varints(self._whole[name])

@@ -147,7 +147,7 @@ def _renamed(before: list[str], now: list[str]) -> NDArray[np.int32]:
 
 
 def _rows(answer: Answer, rows: NDArray[np.int64]) -> Answer:
-    return Answer(answer.decided[rows], answer.confidence[rows], answer.truth_score[rows], answer.in_top[rows])
+    return Answer(answer.decided[rows], answer.confidence[rows], answer.truth_score[rows], answer.in_top[rows], answer.accepted[rows])
 
 
 def _measured(given: tuple[Answer, NDArray[np.bool_]], truth: NDArray[np.int32]) -> dict[str, float]:
