@@ -41,7 +41,7 @@ def match(known: Trained, order: Sequence[Label], products: Catalog) -> Match:
         else:
             found |= {look: column[look]} if look in column else {}
             faults += [f"SKU {product.sku}: look {look!r} was not trained; needs training" for product in _new(members, known)]
-    if not {column[product.look] for product in taught.values()} & set(found.values()):
+    if not faults and not {column[product.look] for product in taught.values()} & set(found.values()):
         faults.append("no product is left that the network was taught; needs training")
     faults += _split(found, products)
     faults += _regrouped(found, known, products)
