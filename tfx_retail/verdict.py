@@ -114,7 +114,7 @@ def judge(
         blessed=not any(_blocks(rule) for rule in rules),
         rules=rules,
         slices=_slice_rules(listed, known, config.margin),
-        notes=[*_notes(evaluation, circumstances), *_comparison_notes(config, circumstances, known, gating)],
+        notes=[*_notes(evaluation, circumstances), *_unjudged(config, rules), *_comparison_notes(config, circumstances, known, gating)],
         schema_reviewed=circumstances.schema_reviewed,
         baseline=circumstances.baseline,
         reference=config.reference,
@@ -260,6 +260,14 @@ def _notes(evaluation: dict[str, SignatureEvaluation], circumstances: Circumstan
     absent = sorted({sku for measured in evaluation.values() for sku in measured.absent})
     if absent:
         yield f"{len(absent)} SKUs have no example in eval, nothing is known of them: {_names(absent)}"
+
+
+def _unjudged(config: VerdictConfig, rules: Sequence[RuleResult]) -> Iterator[str]:
+    """Yields what nothing judges: a calibration error on few crops, where no rule asks for log loss or Brier score either."""
+    deciding = {rule.signature for rule in config.rules if rule.metric in ("log_loss", "brier")}
+    for rule in rules:
+        if rule.metric == "ece" and rule.result == "too_few" and rule.signature not in deciding:
+            yield f"too few crops to judge the calibration of {rule.signature}: ask for log_loss or brier too (verdict.rules)"
 
 
 def _comparison_notes(

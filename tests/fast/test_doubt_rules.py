@@ -104,6 +104,16 @@ def test_what_was_found_is_said_with_its_interval_and_what_it_stands_on() -> Non
     )
 
 
+def test_calibration_that_nothing_judges_is_noted() -> None:
+    found = doubted(error(0.3, 0.2, crops=296), brier=estimate(0.3, 0.2, 0.4, crops=296))
+    evaluation = {"serving_default": SignatureEvaluation(overall={"examples": 296}, doubt=found)}
+    alone = judge(VerdictConfig(rules=(ECE,)), evaluation, SOUND, PLAIN).notes
+    assert "too few crops to judge the calibration of serving_default: ask for log_loss or brier too (verdict.rules)" in alone
+    both = judge(VerdictConfig(rules=(ECE, BRIER)), evaluation, SOUND, PLAIN)
+    assert both.blessed
+    assert not any("calibration" in note for note in both.notes)
+
+
 @pytest.mark.parametrize(("metric", "side"), [("ece", "at_least"), ("accepted_precision", "at_most")])
 def test_what_proof_can_refuse_has_one_side(metric: str, side: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=f"{metric}: goes with"):
