@@ -19,7 +19,8 @@ FORMAT = 1  # raised when the file's keys change their meaning
 OF_RUN = "compiled.json"  # a run's own, in its folder
 INTERMEDIATE = "pipeline.json"  # beside it, in TFX's own format, as a local run writes it
 # nodes that more than the pipeline itself has to know
-DATA_GATE, TRAINER, SIBLING, CALIBRATOR, VERDICT, PUSHER = "DataGate", "Trainer", "Sibling", "Calibrator", "Verdict", "Pusher"
+DATA_GATE, CALIBRATOR, VERDICT, PUSHER = "DataGate", "Calibrator", "Verdict", "Pusher"
+PRETRAIN, TRAINER, SIBLING = LEARNERS = ("Pretrain", "Trainer", "Sibling")  # these take long, and keep checkpoints
 # their executors load neither TensorFlow nor Beam, so they start in a second or two
 WITHOUT_TENSORFLOW = frozenset({"ImportSchemaGen", "Labels", VERDICT, "ModelCard", PUSHER})
 CONFIGURE, REPORT = "configure", "Report"  # the tasks of every run that are no nodes of TFX: the first and the last

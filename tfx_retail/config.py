@@ -246,6 +246,19 @@ class UnknownsConfig(Section, frozen=True):
     epochs: Annotated[int, Meta(ge=0, description="passes of the sibling over the train split, at most; 0: as the model")] = 0
 
 
+class PretrainConfig(Section, frozen=True):
+    """A trunk that learns from unlabelled crops before the classifier is trained. It costs a training of its own."""
+
+    path: Annotated[str, Meta(description="folder of crops, however nested: one facing each, labels are not looked at")]
+    method: Annotated[Literal["simclr"], Meta(description="two random changes of a crop are to be told from those of all others")] = (
+        "simclr"
+    )
+    epochs: Annotated[int, Meta(ge=1, description="passes over the crops")] = 50
+    batch_size: Annotated[int, Meta(ge=2, description="crops a step, each twice: the more, the more there is to tell apart")] = 128
+    learning_rate: Annotated[float, Meta(gt=0.0, description="the highest rate")] = 0.002
+    temperature: Annotated[float, Meta(gt=0.0, le=1.0, description="what cosines are divided by")] = 0.2
+
+
 class Rule(Section, frozen=True):
     """One condition of the blessing: a metric on the eval role has to reach a value."""
 
@@ -376,6 +389,7 @@ class Config(Section, frozen=True):
     calibration: CalibrationConfig = CalibrationConfig()
     abstain: AbstainConfig = AbstainConfig()
     unknowns: UnknownsConfig = UnknownsConfig()
+    pretrain: Annotated[PretrainConfig | None, Meta(description="none: the classifier's trunk begins as `model.weights` says")] = None
     card: CardConfig = CardConfig()
     beam: BeamConfig = BeamConfig()
     airflow: AirflowConfig = AirflowConfig()

@@ -109,6 +109,7 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
 def _relative_paths(config: Config) -> Iterator[str]:
     named = {"catalog.path": config.catalog.path, "data.path": config.data.path, "data.label_map": config.data.label_map}
     named |= {"data.schema": config.data.schema, "data.packshot_path": config.data.packshot_path}
+    named |= {"pretrain.path": config.pretrain.path if config.pretrain else None}
     for key, path in named.items():
         if path and not Path(path).is_absolute():
             yield f"{key}: expected an absolute path, got {path!r}"
@@ -175,6 +176,7 @@ def _absolute(config: Config, folder: Path) -> Config:
             config.serving, dir=resolve(config.serving.dir), prior_file=config.serving.prior_file and resolve(config.serving.prior_file)
         ),
         model=replace(config.model, weights=weights if weights in ("none", "imagenet") else resolve(weights)),
+        pretrain=config.pretrain and replace(config.pretrain, path=resolve(config.pretrain.path)),
         data=replace(
             data,
             path=resolve(data.path),

@@ -13,6 +13,7 @@ from tfx_retail.catalog import Catalog
 from tfx_retail.config import Config, DataConfig, Role, SplitConfig
 from tfx_retail.errors import UserError
 from tfx_retail.ingest import counts, images, packshots, reading
+from tfx_retail.ingest.digest import folder_digest
 from tfx_retail.ingest.facts import Facts, check_use, read_facts
 from tfx_retail.ingest.readers import reader
 from tfx_retail.ingest.record import Item, Photo, Rejection
@@ -41,6 +42,9 @@ def check(config: Config) -> CheckResult:
     if not Path(data.path).exists() and data.sample:
         found.warnings.append(f"{data.path} is not there yet: the first run draws {data.sample.photos} sample photos into it")
         return found
+    if config.pretrain:
+        pretrain = config.pretrain
+        _tried(lambda: folder_digest(pretrain.path), found)
     resolve = _tried(lambda: reading.resolver(products, data.label_map or "", data.label_column), found) if products else None
     facts = _tried(lambda: read_facts(data), found)
     rows = ShardRows()

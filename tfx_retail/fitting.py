@@ -86,7 +86,7 @@ def fit(config: Config, batches: TrainingBatches, validation: Any, *, checkpoint
     loop = _loop(config, batches, validation, report)
     state = checkpoints.load(checkpoint_dir) or State(Progress(), (), ())
     if state.variables:
-        _assign(loop.learner.variables, state.variables)
+        assign(loop.learner.variables, state.variables)
     resumed_from = state.progress.epoch
     while not loop.ended(state.progress):
         state = _epoch(loop, state)
@@ -106,13 +106,19 @@ def _loop(config: Config, batches: TrainingBatches, validation: Any, report: Rep
 
 def _learner(config: Config, family_of_look: Any) -> Learner:
     network = model.build(config.model, family_of_look)
-    optimizer = _optimizer(config.train)
+    optimizer = built_optimizer(config.train, network)
+    average = [tf.Variable(variable.value, trainable=False) for variable in network.weights] if config.train.ema else []
+    return Learner(network, optimizer, average)
+
+
+def built_optimizer(config: TrainConfig, network: keras.Model) -> keras.Optimizer:
+    """Returns the optimizer with its variables for the network's weights."""
+    optimizer = _optimizer(config)
     optimizer.exclude_from_weight_decay([variable for variable in network.trainable_variables if not model.decayed(variable)])
     if keras.config.dtype_policy().name == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients would vanish in half floats
     optimizer.build(network.trainable_variables)
-    average = [tf.Variable(variable.value, trainable=False) for variable in network.weights] if config.train.ema else []
-    return Learner(network, optimizer, average)
+    return optimizer
 
 
 def _optimizer(config: TrainConfig) -> keras.Optimizer:
@@ -186,7 +192,7 @@ def _epoch(loop: Loop, state: State) -> State:
         entry |= _validated(loop)
         better = entry["val_loss"] < before.best_loss
         # without early stopping the last weights are exported, so the best need not be kept
-        best = _values(loop.learner.network.weights) if better and loop.config.early_stopping_epochs else state.best
+        best = values(loop.learner.network.weights) if better and loop.config.early_stopping_epochs else state.best
     seconds = before.seconds + time.monotonic() - started
     loop.report(_facts(loop, before, step) | entry | {"seconds": seconds})
     progress = Progress(
@@ -197,7 +203,7 @@ def _epoch(loop: Loop, state: State) -> State:
         best_loss=entry["val_loss"] if better else before.best_loss,
         seconds=seconds,
     )
-    return State(progress, _values(loop.learner.variables), best)
+    return State(progress, values(loop.learner.variables), best)
 
 
 def _steps(loop: Loop, before: Progress) -> tuple[int, dict[str, float]]:
@@ -248,18 +254,18 @@ def _exported_weights(learner: Learner) -> Iterator[None]:
     if not learner.average:
         yield
         return
-    kept = _values(learner.network.weights)
-    _assign(learner.network.weights, _values(learner.average))
+    kept = values(learner.network.weights)
+    assign(learner.network.weights, values(learner.average))
     try:
         yield
     finally:
-        _assign(learner.network.weights, kept)
+        assign(learner.network.weights, kept)
 
 
 def _finished(loop: Loop, state: State, resumed_from: int) -> Fitted:
     progress, learner = state.progress, loop.learner
     if state.best or learner.average:
-        _assign(learner.network.weights, state.best or _values(learner.average))
+        assign(learner.network.weights, state.best or values(learner.average))
     return Fitted(
         network=learner.network,
         progress=progress,
@@ -270,12 +276,12 @@ def _finished(loop: Loop, state: State, resumed_from: int) -> Fitted:
     )
 
 
-def _assign(variables: list[Any], values: Arrays) -> None:
+def assign(variables: list[Any], values: Arrays) -> None:
     if len(variables) != len(values):
         raise ValueError(f"checkpoint: {len(values)} variables, the network and its optimizer have {len(variables)}; remove its folder")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def _values(variables: list[Any]) -> list[Any]:
+def values(variables: list[Any]) -> list[Any]:
     return [np.asarray(variable.numpy()) for variable in variables]

@@ -29,7 +29,7 @@ from tfx_retail.config import (
 )
 from tfx_retail.digests import text_digest
 from tfx_retail.errors import UserError
-from tfx_retail.ingest.digest import data_digest
+from tfx_retail.ingest.digest import data_digest, folder_digest
 from tfx_retail.runs import Workspace, write_atomically
 
 
@@ -44,6 +44,7 @@ class RunInputs(Struct, frozen=True, kw_only=True):
     config_digest: str
     baseline: versions.Version | None  # the version that the new model is compared with
     reference: versions.Version | None = None  # the pinned one, where it is another
+    crops_digest: str = ""  # of the unlabelled crops that a trunk is trained on first
     weights: Path | None = None  # how often each SKU is expected, for `serving.prior: file`
 
 
@@ -85,6 +86,7 @@ def settle(config: Config, products: catalog.Catalog, digest: str) -> RunInputs:
         baseline=baseline,
         reference=_reference(config, baseline),
         weights=_weights(config, order),
+        crops_digest=folder_digest(config.pretrain.path) if config.pretrain else "",
     )
 
 
@@ -113,8 +115,14 @@ def training_view(config: Config) -> Config:
         airflow=AirflowConfig(),
         card=CardConfig(),
         unknowns=UnknownsConfig(),
+        pretrain=config.pretrain and msgspec.structs.replace(config.pretrain, path=""),
         cache=True,
     )
+
+
+def pretraining_view(config: Config) -> Config:
+    """Returns `training_view` for the training of a trunk, which takes network, changes of images and optimizer from it."""
+    return msgspec.structs.replace(training_view(config), pretrain=None)
 
 
 def sibling_view(config: Config) -> Config:

@@ -4,6 +4,7 @@ The compact network is a plain residual one: on CPUs full 3x3 convolutions are s
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,8 @@ from keras import layers
 from numpy.typing import NDArray
 
 from tfx_retail.config import ModelConfig
+
+TRUNK = "trunk.weights.h5"
 
 
 def build(config: ModelConfig, family_of_look: Sequence[int] | NDArray[np.int64]) -> keras.Model:
@@ -30,13 +33,19 @@ def build(config: ModelConfig, family_of_look: Sequence[int] | NDArray[np.int64]
     """
     side = None if config.backbone == "compact" else config.image_size  # trained and served at different sides
     images = keras.Input((side, side, 3), name="images")
-    features = _trunk(config)(images)
+    features = trunk(config)(images)
     embedding = layers.Dense(config.embedding_dim, use_bias=False, name="embedding")(features)
     embedding = layers.BatchNormalization(name="embedding_norm")(embedding)
     hidden = layers.Dropout(config.dropout, name="dropout")(embedding)
     logits = _heads(config, np.asarray(family_of_look, np.int64))(hidden)
     embedding = layers.Activation("linear", dtype="float32", name="embedding_float32")(embedding)
     return keras.Model(images, {"embedding": embedding, "logits": logits}, name="sku_classifier")
+
+
+def write_trunk(found: keras.Model, path: Path) -> None:
+    """Writes the weights of a trunk so that `model.weights` can name the file; of a keras.applications network, that network's own."""
+    inner = [layer for layer in found.layers if isinstance(layer, keras.Model)]
+    (inner[0] if inner else found).save_weights(path)
 
 
 def decayed(variable: Any) -> bool:
@@ -83,7 +92,12 @@ def _head(classes: int, name: str) -> layers.Layer:
     return layers.Dense(classes, dtype="float32", kernel_initializer="glorot_normal", name=name)
 
 
-def _trunk(config: ModelConfig) -> keras.Model:
+def trunk(config: ModelConfig) -> keras.Model:
+    """Returns the part that maps pixels to features, [B, S, S, 3] float32 in [0, 1] to [B, F].
+
+    Raises:
+      ValueError: as `build`.
+    """
     if config.backbone == "compact":
         return _with_weights(_compact(config), config.weights)
     return _from_applications(config)

@@ -21,7 +21,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from tfx_retail import lineage, store
 from tfx_retail.attempts import Attempt, age_s, alone
-from tfx_retail.compiled import CONFIGURE_AGAIN, SIBLING, TRAINER, CompiledError
+from tfx_retail.compiled import CONFIGURE_AGAIN, LEARNERS, CompiledError
 from tfx_retail.digests import text_digest
 from tfx_retail.errors import RunError
 from tfx_retail.launch import NodeFailed, cause, facts_of, launch, node_names
@@ -94,7 +94,7 @@ class NodeRun:
 
     def _checkpoints_held(self, target: Any, say: Say) -> AbstractContextManager[None]:
         """Runs of the same settings, data and code train in one folder: the second waits, and finds the first one's model in the cache."""
-        if self.node not in (TRAINER, SIBLING):
+        if self.node not in LEARNERS:
             return nullcontext()
         folder = checkpoints_of(target)
         words = "another run trains with the same settings, data and code; waiting for its model"
@@ -124,14 +124,14 @@ class NodeRun:
 
     def _finished(self, facts: NodeFacts) -> NodeFacts:
         """The trained model is an artifact now; a checkpoint that stayed would be taken for an unfinished training."""
-        if self.node in (TRAINER, SIBLING) and facts.state != "failed":
+        if self.node in LEARNERS and facts.state != "failed":
             (target,) = (item.pipeline_node for item in self._intermediate.nodes if item.pipeline_node.node_info.id == self.node)
             shutil.rmtree(checkpoints_of(target), ignore_errors=True)
         return facts
 
 
 def checkpoints_of(trainer: Any) -> Path:
-    """Returns the folder in which the Trainer, or the Sibling, of a compiled pipeline keeps its state."""
+    """Returns the folder in which one of LEARNERS keeps its state."""
     given = trainer.parameters.parameters
     if "checkpoints" in given:
         return Path(given["checkpoints"].field_value.string_value)

@@ -9,7 +9,14 @@ from tfx_retail import config_file
 from tfx_retail.config import Config
 from tfx_retail.config_file import ConfigError
 
-_FIXED = ("name", "root", "serving.dir", "airflow", "unknowns.hold_out")  # where things lie, and the DAG itself: those are of all runs
+_FIXED = (
+    "name",
+    "root",
+    "serving.dir",
+    "airflow",
+    "unknowns.hold_out",
+    "pretrain",
+)  # where things lie, and the DAG itself: those are of all runs
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

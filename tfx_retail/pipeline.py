@@ -9,8 +9,8 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 
-from tfx_retail import lineage, preprocessing, training
-from tfx_retail.compiled import CALIBRATOR, PUSHER, SIBLING, TRAINER, VERDICT
+from tfx_retail import lineage, preprocessing, pretraining, training
+from tfx_retail.compiled import CALIBRATOR, LEARNERS, PRETRAIN, PUSHER, SIBLING, TRAINER, VERDICT
 from tfx_retail.components.calibrator import Calibrator
 from tfx_retail.components.data_gate import DataGate
 from tfx_retail.components.evaluator import SkuEvaluator
@@ -19,6 +19,7 @@ from tfx_retail.components.infra_check import InfraCheck
 from tfx_retail.components.labels import RetailLabels
 from tfx_retail.components.model_card import ModelCard
 from tfx_retail.components.predictions import SkuPredictions
+from tfx_retail.components.pretrain import SkuPretrain
 from tfx_retail.components.pusher import RetailPusher
 from tfx_retail.components.schema import DraftSchemaGen, ImageBlindValidator, ReviewedSchema
 from tfx_retail.components.sibling import SkuSibling
@@ -27,10 +28,10 @@ from tfx_retail.components.verdict import SkuVerdict
 from tfx_retail.config import Config
 from tfx_retail.digests import code_digest, text_digest
 from tfx_retail.doubt import Settings
-from tfx_retail.inputs import RunInputs, model_dir, sibling_view, training_view, workspace
+from tfx_retail.inputs import RunInputs, model_dir, pretraining_view, sibling_view, training_view, workspace
 
 # work on all photos, for minutes: a scheduler gives them a pool of their own
-HEAVY = frozenset({"ExampleGen", "StatisticsGen", "Transform", TRAINER, SIBLING, CALIBRATOR, "Predictions", "Evaluator"})
+HEAVY = frozenset({"ExampleGen", "StatisticsGen", "Transform", *LEARNERS, CALIBRATOR, "Predictions", "Evaluator"})
 
 
 def build_pipeline(config: Config, inputs: RunInputs) -> Pipeline:
@@ -49,8 +50,11 @@ def build_pipeline(config: Config, inputs: RunInputs) -> Pipeline:
 def checkpoint_folders(config: Config, inputs: RunInputs) -> dict[str, Path]:
     """Returns where nodes that train keep their state: one place for one combination of settings, data, labels and code."""
     views = {TRAINER: training_view(config)} | ({SIBLING: sibling_view(config)} if config.unknowns.hold_out else {})
-    given = (inputs.data_digest, inputs.labels.name, inputs.catalog.name, code_digest(training.__name__))
+    given = (inputs.data_digest, inputs.labels.name, inputs.catalog.name, inputs.crops_digest, code_digest(training.__name__))
     digests = {node: text_digest(msgspec.json.encode((view, config.split)), *given) for node, view in views.items()}
+    if config.pretrain:
+        code = code_digest(pretraining.__name__)
+        digests[PRETRAIN] = text_digest(_json(pretraining_view(config)), _json(config.pretrain), inputs.crops_digest, code)
     return {node: workspace(config).checkpoints / digest for node, digest in digests.items()}
 
 
@@ -60,8 +64,9 @@ def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
     schema = data.get("ImportSchemaGen") or data["SchemaGen"]
     transform = _transform(inputs, examples, schema)
     transform.add_upstream_nodes([gate, labels])
-    trainer = _trainer(config, inputs, examples, transform)
-    sibling = _sibling(config, inputs, examples, transform) if config.unknowns.hold_out else None
+    pretrain = _pretrain(config, inputs) if config.pretrain else None
+    trainer = _trainer(config, inputs, examples, transform, pretrain)
+    sibling = _sibling(config, inputs, examples, transform, pretrain) if config.unknowns.hold_out else None
     made = Made(
         examples=examples.outputs["examples"],
         report=examples.outputs["report"],
@@ -70,7 +75,8 @@ def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
         labels=labels.outputs["labels"],
         sibling=sibling.outputs["sibling"] if sibling else None,
     )
-    return [*data.values(), transform, trainer, *([sibling] if sibling else []), *finishing_nodes(config, inputs, made, untaught=False)]
+    before = [*data.values(), transform, *([pretrain] if pretrain else []), trainer, *([sibling] if sibling else [])]
+    return [*before, *finishing_nodes(config, inputs, made, untaught=False)]
 
 
 def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
@@ -120,12 +126,23 @@ def _transform(inputs: RunInputs, examples: Any, schema: Any) -> Transform:
     )
 
 
-def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: Transform) -> Trainer:
+def _pretrain(config: Config, inputs: RunInputs) -> BaseNode:
+    return SkuPretrain(
+        config=_json(pretraining_view(config)),
+        pretrain=_json(config.pretrain),
+        crops_digest=inputs.crops_digest,
+        checkpoints=str(checkpoint_folders(config, inputs)[PRETRAIN]),
+        code=code_digest(SkuPretrain.__module__),
+    ).with_id(PRETRAIN)
+
+
+def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: Transform, pretrain: Any) -> Trainer:
     checkpoints = checkpoint_folders(config, inputs)[TRAINER]
     return Trainer(
         run_fn=f"{training.__name__}.{training.run_fn.__name__}",
         examples=examples.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
+        base_model=pretrain.outputs["trunk"] if pretrain else None,
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
         custom_config={
@@ -139,7 +156,7 @@ def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: Transf
     ).with_id(TRAINER)
 
 
-def _sibling(config: Config, inputs: RunInputs, examples: Any, transform: Transform) -> BaseNode:
+def _sibling(config: Config, inputs: RunInputs, examples: Any, transform: Transform, pretrain: Any) -> BaseNode:
     return SkuSibling(
         examples=examples.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -148,6 +165,7 @@ def _sibling(config: Config, inputs: RunInputs, examples: Any, transform: Transf
         catalog=str(inputs.catalog),
         checkpoints=str(checkpoint_folders(config, inputs)[SIBLING]),
         code=code_digest(SkuSibling.__module__),
+        **({"trunk": pretrain.outputs["trunk"]} if pretrain else {}),
     ).with_id(SIBLING)
 
 

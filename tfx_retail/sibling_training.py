@@ -44,6 +44,7 @@ class Given(NamedTuple):
     labels: Path
     catalog: Path
     checkpoints: Path
+    trunk: Path | None = None  # folder of a pre-trained one
 
     def files(self, role: str) -> str:
         """Returns the pattern of one role's files."""
@@ -83,6 +84,7 @@ def run(config: Config, given: Given, folder: Path) -> Sibling:
       UserError: too few looks have photos, or the calibration role has nothing to choose an unknown score on.
       ValueError: as the Trainer.
     """
+    config = training.begun_with(config, str(given.trunk) if given.trunk else None)
     graph = tft.TFTransformOutput(str(given.transform_graph))
     everything, held, counted = _counted(graph, given, config)
     sources = Sources([given.files("train")], [given.files("validation")], graph)

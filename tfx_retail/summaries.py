@@ -65,6 +65,12 @@ def _history(facts: dict[str, Any]) -> str:
     return f"{len(facts['epochs'])} epochs, best {facts['best_epoch']}{resumed}, {facts['parameters'] / 1e6:.2f} M parameters"
 
 
+def _pretrained(facts: dict[str, Any]) -> str:
+    refused = f" ({facts['refused']:,} files refused)" if facts["refused"] else ""
+    first, last = facts["losses"][0], facts["losses"][-1]
+    return f"{facts['images']:,} unlabelled crops{refused}, {facts['epochs']} epochs, loss {first:.2f} to {last:.2f}"
+
+
 def _sibling(facts: dict[str, Any]) -> str:
     found, held = facts["reported"][facts["kind"]], len(facts["choosing"]) + len(facts["reporting"])
     worth = "none of them in eval" if found["auroc"] is None else f"AUROC {found['auroc']:.3f}, {found['passed']:.0%} passed"
@@ -97,6 +103,7 @@ _MAKERS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
     "ExampleGen": ("report", "ingest.json", _ingest),
     "DataGate": ("check", "data_check.json", _data_check),
     "Trainer": ("model_run", "history.json", _history),
+    "Pretrain": ("trunk", "Format-Serving/pretrain.json", _pretrained),
     "Sibling": ("sibling", "sibling.json", _sibling),
     "Calibrator": ("model", "Format-Serving/assets.extra/doubt.json", _doubt),
     "Predictions": ("predictions", "predictions.json", _predictions),

@@ -37,6 +37,7 @@ def run_fn(fn_args: Any) -> None:
     """
     settings = fn_args.custom_config
     config = msgspec.json.decode(settings["config"], type=Config)
+    config = begun_with(config, getattr(fn_args, "base_model", None))
     graph = tft.TFTransformOutput(fn_args.transform_output)
     lists, counted = _counted(graph, settings, config)
     checkpoints, run_dir = Path(settings["checkpoints"]), Path(fn_args.model_run_dir)
@@ -45,11 +46,18 @@ def run_fn(fn_args: Any) -> None:
     _hand_over(config, fitted, lists, counted, fn_args)
 
 
+def begun_with(config: Config, base_model: str | None) -> Config:
+    """Returns the settings of a network that begins with the trunk in a folder, if one is given."""
+    if not base_model:
+        return config
+    return msgspec.structs.replace(config, model=msgspec.structs.replace(config.model, weights=str(Path(base_model) / model.TRUNK)))
+
+
 def trained(config: Config, counted: Counts, sources: Sources, *, checkpoints: Path, run_dir: Path, progress: str | None) -> Fitted:
     """Returns the trained network, and writes `history.json` and TensorBoard's files to `run_dir`; SKUs without a count are left out."""
     validation = training_data.validation_batches(sources.validation, sources.graph, config, counted)
     run_dir.mkdir(parents=True, exist_ok=True)
-    with precision(config), _scratch(checkpoints) as scratch, _reporter(progress, run_dir) as report:
+    with precision(config), scratch_folder(checkpoints) as scratch, reporter(progress, run_dir) as report:
         batches = training_data.training_batches(sources.train, sources.graph, config, counted, scratch)
         fitted = fitting.fit(config, batches, validation, checkpoint_dir=checkpoints, report=report)
     _write_history(fitted, run_dir)
@@ -112,7 +120,7 @@ def _policy() -> str:
 
 
 @contextmanager
-def _scratch(checkpoints: Path) -> Iterator[Path]:
+def scratch_folder(checkpoints: Path) -> Iterator[Path]:
     """Yields an empty folder for a while; what a killed training left in it is removed."""
     folder = checkpoints / "scratch"
     shutil.rmtree(folder, ignore_errors=True)
@@ -124,7 +132,7 @@ def _scratch(checkpoints: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _reporter(progress: str | None, run_dir: Path) -> Iterator[Callable[[dict[str, float]], None]]:
+def reporter(progress: str | None, run_dir: Path) -> Iterator[Callable[[dict[str, float]], None]]:
     """Yields the function that tells of progress: a line of JSON for the runner, and TensorBoard's scalars after each epoch."""
     writer = tf.summary.create_file_writer(str(run_dir))
     lines = os.devnull if progress is None else progress

@@ -69,15 +69,15 @@ def training_batches(
     side = source_side(config)
     names = _names(files)
     image_bytes = side * side * 3
-    place = _place(image_bytes * counted.total, scratch)
-    decoded = None if place is None else _decoded(_examples(names, graph, counted), side).cache(place)
+    place = cache_place(image_bytes * counted.total, scratch)
+    decoded = None if place is None else decodable(_examples(names, graph, counted), side).cache(place)
     if decoded is None:
         image_bytes = sum(tf.io.gfile.stat(name).length for name in names) // counted.total + 1
     buffer = counted.total if place == "" else min(counted.total, SHUFFLE_BYTES // image_bytes + 1)
     return TrainingBatches(names, graph, config, counted, decoded, buffer)
 
 
-def _place(total_bytes: int, scratch: Path) -> str | None:
+def cache_place(total_bytes: int, scratch: Path) -> str | None:
     """Returns where decoded images are kept: a file's name, empty for memory; None where they are not."""
     if total_bytes <= MEMORY_BYTES:
         return ""
@@ -125,7 +125,7 @@ class TrainingBatches(NamedTuple):
         if self.decoded is not None:
             return self.decoded.shuffle(self.buffer, seed=seed)
         names = [self.names[i] for i in np.random.default_rng(seed).permutation(len(self.names))]
-        return _decoded(_examples(names, self.graph, self.counted).shuffle(self.buffer, seed=seed), source_side(self.config))
+        return decodable(_examples(names, self.graph, self.counted).shuffle(self.buffer, seed=seed), source_side(self.config))
 
 
 def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts) -> Any:
@@ -141,7 +141,7 @@ def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, confi
             "validation: no example of a SKU that has examples in train; training cannot tell when to stop."
             " Give the validation role a larger share (split.shares or split.carve)"
         )
-    decoded = _decoded(rows, side)
+    decoded = decodable(rows, side)
     decoded = decoded.cache() if count * side * side * 3 <= MEMORY_BYTES // 4 else decoded
     look_of_sku = tf.constant(counted.look_of_sku)
     batches = decoded.batch(config.train.batch_size).map(
@@ -206,7 +206,7 @@ def _records(name: Any) -> Any:
     return tf.data.TFRecordDataset(name, compression_type=tf.where(packed, "GZIP", ""))
 
 
-def _decoded(examples: Any, side: int) -> Any:
+def decodable(examples: Any, side: int) -> Any:
     """Returns the data set with images decoded, [side, side, 3] uint8; those that cannot be are left out."""
 
     def decode(images: Any, labels: Any) -> tuple[Any, Any, Any]:

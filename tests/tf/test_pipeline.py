@@ -6,8 +6,8 @@ import msgspec
 
 from tests.tf import retail_set
 from tfx_retail import compiling
-from tfx_retail.compiled import SIBLING, TRAINER
-from tfx_retail.config import Config, UnknownsConfig
+from tfx_retail.compiled import PRETRAIN, SIBLING, TRAINER
+from tfx_retail.config import Config, PretrainConfig, UnknownsConfig
 from tfx_retail.inputs import RunInputs
 from tfx_retail.launch import compile_for_run
 from tfx_retail.node_run import checkpoints_of
@@ -37,6 +37,17 @@ def test_each_node_that_trains_keeps_its_state_in_a_folder_of_its_own(tmp_path: 
     nodes = {item.pipeline_node.node_info.id: item.pipeline_node for item in compiled.nodes}
     assert {node: checkpoints_of(nodes[node]) for node in (TRAINER, SIBLING)} == folders
     assert folders[TRAINER] != folders[SIBLING]
+
+
+def test_a_trunk_that_is_trained_first_is_what_trainer_and_sibling_begin_with(tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(config(tmp_path, hold_out=0.2), pretrain=PretrainConfig(path="/crops"))
+    compiled = compile_for_run(build_pipeline(settings, inputs(tmp_path)), "run")
+    nodes = {item.pipeline_node.node_info.id: item.pipeline_node for item in compiled.nodes}
+    assert not nodes[PRETRAIN].upstream_nodes
+    for name, channel in ((TRAINER, "base_model"), (SIBLING, "trunk")):
+        (given,) = nodes[name].inputs.inputs[channel].channels
+        assert given.producer_node_query.id == PRETRAIN
+    assert checkpoints_of(nodes[PRETRAIN]) == checkpoint_folders(settings, inputs(tmp_path))[PRETRAIN]
 
 
 def test_a_sibling_leaves_the_trainers_own_state_where_it_was(tmp_path: Path) -> None:

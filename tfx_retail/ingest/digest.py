@@ -6,8 +6,9 @@ import os
 from tfx_retail.catalog import Catalog
 from tfx_retail.config import DataConfig
 from tfx_retail.ingest import packshots
+from tfx_retail.ingest.paths import IMAGE_SUFFIXES, require_folder, walk
 from tfx_retail.ingest.readers import reader
-from tfx_retail.ingest.record import Item, Rejection
+from tfx_retail.ingest.record import DataError, Item, Rejection
 
 
 def data_digest(settings: DataConfig, products: Catalog | None = None) -> str:
@@ -33,6 +34,19 @@ def data_digest(settings: DataConfig, products: Catalog | None = None) -> str:
     if settings.photo_facts:
         total.update(_stamp(settings.path, settings.photo_facts).encode())
     return total.hexdigest()[:16]
+
+
+def folder_digest(root: str) -> str:
+    """Returns 16 hex digits over the images of a folder, however nested.
+
+    Raises:
+      DataError: there is no such folder, or no image in it.
+    """
+    require_folder(root)
+    files = [path for path in walk(root, IMAGE_SUFFIXES) if not isinstance(path, Rejection)]
+    if not files:
+        raise DataError(f"{root}: holds no image, expected crops, one facing each; correct pretrain.path in the configuration")
+    return hashlib.sha256("".join(_stamp(root, file) for file in files).encode()).hexdigest()[:16]
 
 
 def newest_change(settings: DataConfig) -> float:
