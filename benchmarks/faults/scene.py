@@ -119,9 +119,9 @@ class Scene:
             if "run-node" in words and any(word.endswith(f"/{self.name}.json") for word in words):
                 node = words[words.index("run-node") + 2]
                 found.append(Process(pid, "node", node))
-                task = _parent(pid)
+                task = parent(pid)
                 if task > 1:
-                    found += [Process(task, "task", node), Process(_parent(task), "worker", node)]
+                    found += [Process(task, "task", node), Process(parent(task), "worker", node)]
         return [process for process in found if process.pid > 1 and process.pid != self.live.pid("scheduler")]
 
     # ---- what must hold ----
@@ -188,7 +188,8 @@ def _command_lines() -> Iterator[tuple[int, list[str]]]:
             yield int(folder.name), [word.decode(errors="replace") for word in words]
 
 
-def _parent(pid: int) -> int:
+def parent(pid: int) -> int:
+    """Returns a process's parent, 0 where there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,25 +11,27 @@ from typing import Any
 
 import pytest
 
-from tests.airflow.live import REPO, Live
+from tests.airflow.live import REPO, Live, started
 
 
 @pytest.fixture(scope="session")
-def live() -> Iterator[Live]:
-    major = os.environ.get("TFX_RETAIL_TEST_AIRFLOW", "")
-    if not major:
+def major() -> int:
+    """The version that was asked for."""
+    asked = os.environ.get("TFX_RETAIL_TEST_AIRFLOW", "")
+    if not asked:
         pytest.skip("a live Airflow takes minutes: make test-airflow starts one")
-    folder = Path(os.environ.get("TFX_RETAIL_TEST_FOLDER", REPO / ".cache" / "airflow-tests"))
-    dags = folder / major / "dags"
-    started = Live(folder, int(major), {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)})
-    started.forget()  # what an earlier session left: its runs have the names of ours
-    dags.mkdir(parents=True)
-    shutil.copy(REPO / "dags" / "retail.py", dags)
-    try:
-        started.up()
-        yield started
-    finally:
-        started.down()
+    return int(asked)
+
+
+@pytest.fixture(scope="session")
+def folder() -> Path:
+    """Where deployments of the tests lie."""
+    return Path(os.environ.get("TFX_RETAIL_TEST_FOLDER", REPO / ".cache" / "airflow-tests"))
+
+
+@pytest.fixture(scope="session")
+def live(major: int, folder: Path) -> Iterator[Live]:
+    yield from started(folder, major)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,20 @@ class Live:
         ]
         done = subprocess.run(call, env={**os.environ, "PGPASSWORD": password}, capture_output=True, text=True, timeout=60, check=True)
         return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def started(folder: Path, major: int, *words: str, **environment: str) -> Iterator[Live]:
+    """A deployment that begins with nothing, and is stopped in the end."""
+    dags = folder / str(major) / "dags"
+    made = Live(folder, major, {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), **environment})
+    made.forget()  # what an earlier session left: its runs have the names of ours
+    dags.mkdir(parents=True)
+    shutil.copy(REPO / "dags" / "retail.py", dags)
+    try:
+        made.up(*words)
+        yield made
+    finally:
+        made.down()
 
 
 def _quoted(run_id: str) -> str:
