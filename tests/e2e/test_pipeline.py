@@ -1,5 +1,7 @@
 """The whole pipeline through the command line, on drawn shelves: what a user does, in the order in which it is done."""
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -155,11 +157,38 @@ def test_a_rollback_serves_an_old_version_as_the_next_number(shop: Shop) -> None
     assert shop.call("versions", "shop.yaml").splitlines()[0].split()[0] == "3"
 
 
+def test_a_catalogue_with_a_new_size_is_served_without_training(shop: Shop) -> None:
+    rows = list(csv.DictReader((shop.folder / "data" / "catalog.csv").open(encoding="utf-8")))
+    pair = next(row for row in rows if sum(other["look"] == row["look"] for other in rows) > 1)
+    sides = {side: str(3 * float(pair[side])) for side in ("width_mm", "height_mm")}
+    (shop.folder / "bad.csv").write_text(_table([*rows, {**pair, "sku": "tea", "look": "tea", "gtin": ""}]), encoding="utf-8")
+    assert "bad.csv: SKU tea: look 'tea' was not trained; needs training" in shop.call("update-catalog", "shop.yaml", "bad.csv", code=2)
+    new = {**pair, **sides, "sku": "family-pack", "name": "Family pack", "gtin": ""}
+    (shop.folder / "new.csv").write_text(_table([*rows, new]), encoding="utf-8")
+    said = shop.call("update-catalog", "shop.yaml", "new.csv")
+    assert "pushed as version 4" in said and "the next `run` reads" in said
+    states = shop.states()
+    assert states["Calibrator"] == states["Pusher"] == "ran"
+    assert states["Trainer"] == "cached"
+    facts = [json.loads((shop.folder / "served" / "shop" / number / "assets.extra" / "model.json").read_text()) for number in "34"]
+    assert facts[0]["embedder_id"] == facts[1]["embedder_id"]
+    assert "family-pack" not in facts[1]["never_answered"] and facts[1]["examples"]["family-pack"] == 0
+    assert "nothing was done" in shop.call("update-catalog", "shop.yaml", "new.csv")
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
 def test_gc_keeps_the_served_version_and_the_cache_of_the_kept_run(shop: Shop) -> None:
     assert "would remove" in shop.call("gc", "shop.yaml", "--keep", "1", "--dry-run")
-    assert len(shop.run_folders()) == 5
+    assert len(shop.run_folders()) == 6
     shop.call("gc", "shop.yaml", "--keep", "1")
-    assert (shop.folder / "served" / "shop" / "3").is_dir()
+    assert (shop.folder / "served" / "shop" / "4").is_dir()
     shop.run(*EPOCHS, "--to", "DataGate")
     assert set(shop.states().values()) == {"cached"}
 

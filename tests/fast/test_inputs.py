@@ -7,6 +7,7 @@ import pytest
 from tfx_retail import config_file, inputs, labels, versions
 from tfx_retail.config import Config
 from tfx_retail.ingest.record import DataError
+from tfx_retail.priors import PriorError
 from tfx_retail.versions import Manifest
 
 CONFIG = """
@@ -106,3 +107,25 @@ def test_data_that_is_not_there_is_told(config: Config, tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(CONFIG.replace("path: photos", "path: nowhere"))
     with pytest.raises(DataError, match="nowhere"):
         inputs.prepare(config_file.load(tmp_path / "shop.yaml"))
+
+
+def test_thresholds_and_priors_do_not_train_again(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "weights.csv").write_text("sku,weight\na,3\nb,1\n")
+    settings = ("serving.prior=file", "serving.prior_file=weights.csv", "serving.accept_above=0.9", "abstain.precision=0.7")
+    other = config_file.load(tmp_path / "shop.yaml", (*settings, "calibration.share=0.5"))
+    assert inputs.training_view(other) == inputs.training_view(config)
+
+
+def test_weights_of_a_prior_are_kept_by_content_and_checked_against_the_products(config: Config, tmp_path: Path) -> None:
+    path = tmp_path / "weights.csv"
+    path.write_text("sku,weight\na,3\nb,1\n")
+    given = config_file.load(tmp_path / "shop.yaml", ("serving.prior=file", "serving.prior_file=weights.csv"))
+    first = inputs.prepare(given)
+    path.write_text("sku,weight\na,1\nb,1\n")
+    second = inputs.prepare(given)
+    assert first.weights is not None and first.weights.read_text() == "sku,weight\na,3\nb,1\n"
+    assert first.weights != second.weights and first.config_digest != second.config_digest
+    path.write_text("sku,weight\na,1\n")
+    with pytest.raises(PriorError, match="'b' of the model is missing"):
+        inputs.prepare(given)
+    assert inputs.prepare(config).weights is None

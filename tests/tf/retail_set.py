@@ -32,6 +32,7 @@ CATALOG = (  # water and still look alike, only their size differs; nobody has p
     ("milk", "Milk", "dairy", "milks", "milk", "", ""),
 )
 LABELS = (("cola", "active"), ("gone", "retired"), ("lime", "active"), ("water", "active"), ("still", "active"), ("milk", "active"))
+SETTINGS = Settings(calibration=CalibrationConfig(), abstain=AbstainConfig(), prior="train", accept_above=0.5, family_accept_above=0.5)
 WANTED = (features.IMAGE, features.SKU, features.MEASURED_HEIGHT_MM)
 
 
@@ -100,11 +101,10 @@ def example(image: bytes, sku: str, height_mm: float = math.nan, *, group: str =
     return bytes(made.SerializeToString())
 
 
-def finish(packs: RetailSet, output: Path, **settings: Any) -> Doubt:
-    """Makes a model of the trained network, that accepts from a score of 0.5 on if nothing else is said."""
-    plain = Settings(calibration=CalibrationConfig(), abstain=AbstainConfig(), prior="train", accept_above=0.5, family_accept_above=0.5)
+def finish(packs: RetailSet, output: Path) -> Doubt:
+    """Makes a model of the trained network, that accepts from a score of 0.5 on."""
     sources = Sources(output / "network", packs.labels, packs.catalog, packs.folder)
-    return finishing.finish(sources, msgspec.structs.replace(plain, **settings), output / "model")
+    return finishing.finish(sources, SETTINGS, output / "model")
 
 
 def make(folder: Path) -> RetailSet:

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tests.tf import retail_set
-from tfx_retail import answers, catalog, decisions, labels
+from tfx_retail import acceptance, answers, catalog, decisions, labels
+from tfx_retail.acceptance import Usual
 from tfx_retail.answers import Corrections, Hierarchy, Scores
 from tfx_retail.decisions import Thresholds
 from tfx_retail.size_model import SizeModel
@@ -123,6 +124,38 @@ def test_a_doubtful_look_is_a_doubt_before_it_needs_a_size(lists: Hierarchy) -> 
     found = answer(lists, scores, thresholds=Thresholds(accept_above=0.6, family_accept_above=0.5))
     assert (found["look"], found["reason"]) == ("water", "doubt")
     assert found["look_confidence"] == pytest.approx(0.55)
+
+
+def test_an_odd_image_is_an_unknown_product_where_confidence_alone_would_do(lists: Hierarchy) -> None:
+    usual = Thresholds(accept_above=0.6, family_accept_above=0.5, known=Usual(0.1, 0.5))
+    scores = scored(lists, cola=0.9, lime=0.1)
+    for odd, reason in ((0.1, "ok"), (0.2, "ok"), (0.3, "unknown_product"), (0.5, "unknown_product"), (math.nan, "unknown_product")):
+        found = answer(lists, scores._replace(unknown=tf.constant([odd])), thresholds=usual)
+        assert (found["reason"], found["accepted"], found["family_accepted"]) == (reason, reason == "ok", True)
+    assert answer(lists, scored(lists, cola=0.55, lime=0.45)._replace(unknown=tf.constant([0.5])), thresholds=usual)["reason"] == "doubt"
+
+
+def test_an_unknown_product_is_told_before_its_size_is_asked_for(lists: Hierarchy) -> None:
+    usual = Thresholds(accept_above=0.6, family_accept_above=0.5, known=Usual(0.1, 0.5))
+    scores = scored(lists, water=0.5, still=0.5)
+    assert answer(lists, scores._replace(unknown=tf.constant([0.1])), thresholds=usual)["reason"] == "size_needed"
+    assert answer(lists, scores._replace(unknown=tf.constant([0.4])), thresholds=usual)["reason"] == "unknown_product"
+
+
+def test_where_nothing_is_accepted_a_missing_size_is_still_asked_for(lists: Hierarchy) -> None:
+    never = Thresholds(accept_above=math.inf, family_accept_above=math.inf)
+    for scores, reason in ((scored(lists, water=0.7, still=0.3), "size_needed"), (scored(lists, cola=1.0), "doubt")):
+        found = answer(lists, scores, thresholds=never)
+        assert (found["reason"], found["accepted"], found["family_accepted"]) == (reason, False, False)
+
+
+@pytest.mark.parametrize("known", [Usual(0.2, 0.6), Usual(0.2, 0.2), decisions.ALL_KNOWN])
+def test_the_graphs_knownness_is_that_of_numpy(known: Usual) -> None:
+    odd = np.array([-5.0, 0.1, 0.2, 0.21, 0.4, 0.6, 9.0, math.nan])
+    found = decisions.knownness(tf.constant(odd, tf.float32), known)
+    expected = acceptance.knownness(odd, known)
+    np.testing.assert_allclose(found[3:], expected[3:], atol=1e-6)
+    np.testing.assert_allclose(found[:2], expected[:2], atol=1e-6)
 
 
 def test_a_row_without_an_image_says_so_and_prefers_no_sku(lists: Hierarchy) -> None:
