@@ -28,7 +28,9 @@ Indices = NDArray[np.int64]
 
 _BETS: Floats = np.array([1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625])
 _WEIGHTS: Floats = np.array([0.5] + [0.5 / 6] * 6)  # few groups can only speak through the boldest bet; many outgrow the weight of any
+_LOG_WEIGHTS = np.log(_WEIGHTS)
 _CUTS, _ROUNDS = 10, 5  # a bound is exact to 1e-5 of its range, and rounded to the safe side
+_STEPS: Floats = np.arange(_CUTS + 1.0)[:, None]
 _MOST_KINDS = 10_000  # worked on at once, for 5 kB each
 
 
@@ -156,11 +158,11 @@ class _Kinds(NamedTuple):
 def _by_parts(slices: Sequence[Totals], of_none: float, ask: Callable[[_Kinds, Indices], Floats]) -> Floats:
     """Returns [S] what is asked of the slices with groups, some at a time; `of_none` for those without."""
     found = np.full(len(slices), of_none)
-    sizes = np.array([len(totals.sizes) for totals in slices], np.int64)
-    part = np.cumsum(sizes) // _MOST_KINDS
-    for number in np.unique(part):
-        places = np.flatnonzero((part == number) & (sizes > 0))
-        if len(places):
+    groups = np.array([len(totals.sizes) for totals in slices], np.int64)
+    some = np.flatnonzero(groups)
+    part = groups[some].cumsum() // _MOST_KINDS
+    with np.errstate(divide="ignore"):  # a bet of everything may be lost: log 0
+        for places in np.split(some, np.flatnonzero(part[1:] != part[:-1]) + 1) if len(some) else ():
             found[places] = ask(_kinds([slices[place] for place in places]), places)
     return found
 
@@ -170,9 +172,10 @@ def _kinds(slices: Sequence[Totals]) -> _Kinds:
     owner = np.repeat(np.arange(len(slices)), [len(totals.sizes) for totals in slices])
     order = np.lexsort((sums, sizes, owner))
     sizes, sums, owner = sizes[order], sums[order], owner[order]
-    new = np.r_[True, (np.diff(sizes) != 0) | (np.diff(sums) != 0) | (np.diff(owner) != 0)]
-    first = np.flatnonzero(new)
-    counts = np.diff(np.r_[first, len(sizes)]).astype(float)
+    new = np.ones(len(sizes) + 1, bool)
+    new[1:-1] = (sizes[1:] != sizes[:-1]) | (sums[1:] != sums[:-1]) | (owner[1:] != owner[:-1])
+    ends = np.flatnonzero(new)
+    first, counts = ends[:-1], (ends[1:] - ends[:-1]).astype(float)
     starts = np.searchsorted(owner[first], np.arange(len(slices)))
     return _Kinds(sizes[first], sums[first], counts, owner[first], starts, np.maximum.reduceat(sizes[first], starts))
 
@@ -181,18 +184,19 @@ def _p_values(kinds: _Kinds, sums: Floats, claims: Floats, low: float) -> Floats
     """Returns [C, S] p-values against C claims about each slice, for [K] or [C, K] sums."""
     width = (claims - low)[:, kinds.owner]
     gains = ((sums - low * kinds.sizes) / width - kinds.sizes) / kinds.largest[kinds.owner]  # [C, K], >= -1 but for rounding
-    with np.errstate(divide="ignore"):  # a bet of everything may be lost: log 0
-        grown = np.log1p(np.maximum(_BETS[:, None, None] * gains, -1.0))  # [bets, C, K]
-    stakes = kinds.add(grown) + np.log(_WEIGHTS)[:, None, None]  # [bets, C, S]
+    grown = np.log1p(np.maximum(_BETS[:, None, None] * gains, -1.0))  # [bets, C, K]; log 0 where a bet of everything is lost
+    stakes = kinds.add(grown) + _LOG_WEIGHTS[:, None, None]  # [bets, C, S]
     best = stakes.max(axis=0)
     return np.asarray(np.exp(-np.maximum(0.0, best + np.log(np.exp(stakes - best).sum(axis=0)))))
 
 
 def _edge(refuted: Floats, open_: Floats, test: Callable[[Floats], Flags]) -> Floats:
     """Returns [S] where a test of [C, S] points that refutes up to some point stops to do so, rounded towards `refuted`, [S]."""
+    places = np.arange(len(refuted))
     for _ in range(_ROUNDS):
-        points = np.linspace(refuted, open_, _CUTS + 1)
+        points = refuted + _STEPS * ((open_ - refuted) / _CUTS)
+        points[-1] = open_
         flags = test(points[1:-1])
-        first = np.where(flags.all(axis=0), _CUTS - 1, flags.argmin(axis=0))[None]
-        refuted, open_ = (np.take_along_axis(points, first + step, axis=0)[0] for step in (0, 1))
+        first = np.where(flags.all(axis=0), _CUTS - 1, flags.argmin(axis=0))
+        refuted, open_ = points[first, places], points[first + 1, places]
     return refuted

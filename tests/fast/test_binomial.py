@@ -1,9 +1,8 @@
-"""Exact binomial tests and bounds, by hand and against scipy."""
+"""Exact binomial tests and bounds, by hand."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from tfx_retail import binomial
 
@@ -30,13 +29,6 @@ def test_bounds_of_clopper_and_pearson() -> None:
 
 def test_without_trials_nothing_is_known() -> None:
     assert (binomial.lower(0, 0, 0.05), binomial.upper(0, 0, 0.05)) == (0.0, 1.0)
-
-
-@settings(max_examples=25)
-@given(st.integers(1, 50_000), st.floats(0.0, 1.0), st.floats(0.0001, 0.9999))
-def test_the_distribution_is_scipys(trials: int, part: float, share: float) -> None:
-    events = int(part * trials)
-    assert binomial.at_most(events, trials, share) == pytest.approx(binom.cdf(events, trials, share), rel=1e-6, abs=1e-12)
 
 
 @settings(max_examples=25)

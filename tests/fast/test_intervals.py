@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import t
 
 from tfx_retail import intervals
 
@@ -30,12 +29,6 @@ def test_one_group_has_a_mean_and_no_interval_and_none_has_neither() -> None:
     assert (one.value, one.interval) == (2.0, None)
     none = intervals.mean(np.zeros(0), np.zeros(0, np.int64))
     assert (none.value, none.interval, none.crops) == (None, None, 0)
-
-
-@pytest.mark.parametrize("degrees", [1, 2, 3, 5, 30, 1000])
-@pytest.mark.parametrize("level", [0.9, 0.95, 0.975])
-def test_students_quantile_is_scipys(degrees: int, level: float) -> None:
-    assert intervals.student(degrees, level) == pytest.approx(t.ppf(level, degrees), rel=2e-3)
 
 
 def test_a_one_sided_bound_needs_two_groups() -> None:

@@ -5,7 +5,6 @@ import math
 import msgspec
 import numpy as np
 import pytest
-import sklearn.metrics
 
 from tfx_retail import intervals, measured_doubt
 from tfx_retail.measured_doubt import Accepted, Answered, MeasuredDoubt, Shown, Sureness
@@ -95,28 +94,6 @@ def test_slices_by_training_crops_have_their_edges_where_they_are_said_to_be() -
     ]
     assert found[0].accuracy.value == 1.0
     assert found[0].precision is None
-
-
-def test_numbers_are_scikit_learns() -> None:
-    random = np.random.default_rng(3)
-    crops, skus = 2000, 6
-    scores = random.dirichlet(np.full(skus, 0.5), crops)
-    label = (scores.cumsum(axis=1) > random.random((crops, 1))).argmax(axis=1)
-    decided = scores.argmax(axis=1)
-    squares = ((scores - np.eye(skus)[label]) ** 2).sum(axis=1)
-    logs = -np.log(np.maximum(scores[np.arange(crops), label], 1e-7))
-    truth, answer = (np.repeat(values[:, None], 4, axis=1) for values in (label, decided))
-    sure = Sureness(scores.max(axis=1), Losses(squares, logs))
-    accepted = scores.max(axis=1) >= 0.8
-    groups = random.integers(0, 100, crops)
-    found = measured_doubt.measure(Shown(truth, groups, {}), Answered(answer, sure, None, Accepted(accepted, accepted, scores.max(axis=1))))
-    clipped = np.maximum(scores, 1e-7)
-    expected = sklearn.metrics.log_loss(label, clipped / clipped.sum(axis=1, keepdims=True), labels=range(skus))
-    assert found.after.log_loss.value == pytest.approx(expected, abs=1e-4)
-    of_each = [sklearn.metrics.brier_score_loss(label == sku, scores[:, sku]) for sku in range(skus)]
-    assert found.after.brier.value == pytest.approx(sum(of_each))
-    assert found.precision is not None
-    assert found.precision.value == pytest.approx(sklearn.metrics.precision_score(decided == label, accepted))
 
 
 def test_an_empty_role_measures_nothing() -> None:

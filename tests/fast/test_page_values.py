@@ -1,4 +1,4 @@
-"""What the page says in numbers: read without TensorFlow, worked out by hand, and equal to scikit-learn's."""
+"""What the page says in numbers: read without TensorFlow, worked out by hand."""
 
 import io
 import math
@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from tests.fast.page_run import CATALOG, CROPS, LOOK, SKUS, Crop, photo, write_examples, write_predictions
 from tfx_retail import bounds, catalog
@@ -120,38 +119,6 @@ def test_a_run_against_another_run_is_compared_on_common_crops(tmp_path: Path) -
     now, then = read(tmp_path / "now"), read(tmp_path / "then", CROPS[:2])
     assert shares.overall(now, then).change[PLAIN] == 0.0
     assert shares.overall(now, read(tmp_path / "other", (Crop(0, 0, 0.9), Crop(0, 0, 0.9)))).change[PLAIN] == -0.5
-
-
-def test_numbers_equal_those_of_scikit_learn(tmp_path: Path) -> None:
-    random = np.random.default_rng(1)
-    crops = tuple(
-        Crop(int(t), int(a), float(c))
-        for t, a, c in zip(random.integers(0, 4, 200), random.integers(0, 4, 200), random.random(200), strict=True)
-    )
-    made = read(tmp_path, crops)
-    truth, answered = made.truth[:, 0], made.answers[PLAIN].decided[:, 0]
-    assert shares.overall(made).shares[PLAIN].value == pytest.approx(accuracy_score(truth, answered))
-    found = confusion.matrix(made, PLAIN)
-    order = [SKUS.index(sku) for sku in found.skus]
-    assert found.counts.tolist() == confusion_matrix(truth, answered, labels=order).tolist()
-
-
-def test_changes_equal_those_of_scikit_learn_on_the_crops_that_both_were_asked_about(tmp_path: Path) -> None:
-    random = np.random.default_rng(2)
-    drawn = zip(*(random.integers(0, 4, 120) for _ in range(3)), random.random(120), strict=True)
-    made = read(tmp_path, tuple(Crop(int(t), int(a), float(c), earlier=int(e)) for t, a, e, c in drawn))
-    made = with_lists(made, baseline_lacks=[SKUS[3]])
-    rows = made.truth[:, 0] != 3
-    truth, now, then = made.truth[rows, 0], made.answers[PLAIN], made.answers["baseline/" + PLAIN]
-    answered, before = now.decided[rows, 0], then.decided[rows, 0]
-    found = tiles.changed(made, None)
-    assert found["sku_accuracy"] == pytest.approx(accuracy_score(truth, answered) - accuracy_score(truth, before))
-    f1 = [f1_score(truth, said, labels=[0, 1, 2], average="macro", zero_division=0) for said in (answered, before)]
-    assert found["macro_f1"] == pytest.approx(f1[0] - f1[1])
-    scores = [answer.truth_score[rows].astype(float) for answer in (now, then)]
-    losses = [log_loss(np.ones(len(score)), np.stack([1 - score, score], 1), labels=[0, 1]) for score in scores]
-    assert found["log_loss"] == pytest.approx(losses[0] - losses[1], rel=1e-5)
-    assert tiles.changed(read(tmp_path / "alone"), None) == {}
 
 
 def test_a_run_is_compared_with_another_run_by_sku_whatever_the_order_of_its_lists(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Calibration error, Brier score and log loss: by hand, against scikit-learn, and on models that are perfect or not."""
+"""Calibration error, Brier score and log loss: by hand, and on models that are perfect or not."""
 
 import math
 
@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import brier_score_loss, log_loss
 
 from tfx_retail import reliability
 from tfx_retail.reliability import CalibrationError
@@ -66,18 +64,8 @@ def test_bins_hold_as_many_crops_each_and_equal_confidences_lie_together() -> No
     assert reliability.equal_mass(np.full(9, 0.7), 15).tolist() == [0] * 9
 
 
-def test_bins_are_scikit_learns() -> None:
-    rng = np.random.default_rng(4)
-    confidence = rng.random(3000)
-    right = rng.random(3000) < confidence
-    found = reliability.calibration_error(confidence, right, np.arange(3000))
-    accuracy, means = calibration_curve(right, confidence, n_bins=15, strategy="quantile")
-    assert [found.accuracy for found in found.bins] == pytest.approx(accuracy, abs=0.006)  # its edges lie between crops
-    assert [found.confidence for found in found.bins] == pytest.approx(means, abs=0.001)
-
-
 def test_a_perfect_model_shows_an_error_by_chance_and_none_when_debiased() -> None:
-    found = [simulated(296, 0.0, seed)[0] for seed in range(60)]
+    found = [simulated(296, 0.0, seed)[0] for seed in range(40)]
     assert mean([one.plugin for one in found]) == pytest.approx(0.07, abs=0.01)
     assert mean([one.chance for one in found]) == pytest.approx(0.07, abs=0.01)
     assert mean([one.debiased for one in found]) < 0.65 * mean([one.plugin for one in found])
@@ -94,9 +82,9 @@ def test_debiased_comes_near_the_error_of_a_model_that_is_off(alike: int) -> Non
 
 @pytest.mark.parametrize(("crops", "off", "alike"), [(296, 0.0, 1), (2000, 0.0, 20), (2000, 0.05, 1), (2000, 0.1, 20)])
 def test_the_error_is_seldom_outside_of_the_interval(crops: int, off: float, alike: int) -> None:
-    found = [simulated(crops, off, seed, alike=alike) for seed in range(80)]
-    assert sum(one.interval is not None and one.interval[0] > truth for one, truth in found) <= 6  # 2.5 % of 80 are 2
-    assert sum(one.interval is not None and one.interval[1] < truth for one, truth in found) <= 6
+    found = [simulated(crops, off, seed, alike=alike) for seed in range(40)]
+    assert sum(one.interval is not None and one.interval[0] > truth for one, truth in found) <= 3  # 2.5 % of 40 are 1
+    assert sum(one.interval is not None and one.interval[1] < truth for one, truth in found) <= 3
 
 
 def test_an_error_that_is_large_lifts_the_lower_end() -> None:
@@ -159,12 +147,3 @@ def test_brier_score_and_log_loss_by_hand() -> None:
     found = reliability.losses(np.array([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5], [0.5, 0.5, 0.0]], np.float32), np.array([0, 0, -1]))
     assert found.brier == pytest.approx([0.09 + 0.04 + 0.01, 1 + 0.25 + 0.25, 1 + 0.25 + 0.25])
     assert found.log_loss == pytest.approx([-math.log(0.7), -math.log(1e-7), -math.log(1e-7)], rel=1e-6)
-
-
-def test_brier_score_and_log_loss_are_scikit_learns() -> None:
-    rng = np.random.default_rng(2)
-    scores = rng.dirichlet(np.ones(4), 200)
-    label = rng.integers(0, 4, 200)
-    assert reliability.losses(scores, label).log_loss.mean() == pytest.approx(log_loss(label, scores))
-    binary = np.stack([1 - scores[:, 0], scores[:, 0]], axis=1)
-    assert reliability.losses(binary, label % 2).brier.mean() == pytest.approx(2 * brier_score_loss(label % 2, scores[:, 0]))

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
-from tfx_retail.size_model import PRIOR_BIAS, PRIOR_PHOTOS, SizeModel, fit
+from tfx_retail.size_model import SizeModel, fit
 
 NAN = float("nan")
 TRUE = SizeModel(
@@ -142,47 +141,6 @@ def test_sizes_that_mean_nothing_are_outliers_and_leave_the_defaults() -> None:
     found = fit(*measured, *shelf(2000)[0][2:])
     assert found.outlier_share > 0.95
     assert numbers(found)[:5] == pytest.approx(numbers(SizeModel())[:5], abs=1e-3)
-
-
-def test_no_neighbour_is_more_probable() -> None:
-    (height, width, *catalog), _ = shelf(60, true=msgspec.structs.replace(TRUE, turned_share=0.1, outlier_share=0.1), seed=3)
-    height[:10], width[10:20], catalog[1][20:25] = NAN, NAN, NAN
-    sizes = [height, width, *catalog]
-    found = np.array(numbers(fit(*sizes)))
-
-    def loss(point: NDArray[np.float64]) -> float:
-        return -posterior(found + 0.01 * point, sizes)
-
-    best = optimize.minimize(loss, np.zeros(7), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6, "maxfev": 4000})
-    assert loss(np.zeros(7)) - best.fun < 1e-3
-    assert found + 0.01 * best.x == pytest.approx(found, abs=1e-3)
-
-
-def posterior(point: NDArray[np.float64], sizes: list[Sizes]) -> float:
-    """The definition, crop by crop: normal densities by scipy."""
-    bias, (scale, *jitter), (turned, outlier) = point[:2], point[2:5], point[5:]
-    if min(scale, *jitter, turned, outlier) <= 0:
-        return -math.inf
-    covariance = scale**2 + np.diag(np.square(jitter))
-    total = -np.sum(bias**2) / (2 * PRIOR_BIAS**2)
-    for now, default in zip((scale, *jitter), (0.05, 0.03, 0.03), strict=True):
-        total -= PRIOR_PHOTOS / 2 * (math.log(now**2) + default**2 / now**2)
-    for now, default in zip((turned, outlier), (0.01, 0.02), strict=True):
-        total += PRIOR_PHOTOS * (default * math.log(now) + (1 - default) * math.log(1 - now))
-    for height, width, catalog_height, catalog_width in zip(*sizes, strict=True):
-        seen, own = np.log([height, width]), np.log([catalog_height, catalog_width])
-        sides = np.flatnonzero(~np.isnan(seen - own))
-        if not len(sides):
-            continue
-        normal = _density(seen - own - bias, covariance, sides)
-        if not np.isnan(own).any():
-            normal = (1 - turned) * normal + turned * _density(seen - own[::-1] - bias, covariance, sides)
-        total += math.log((1 - outlier) * normal + outlier * 0.36 ** len(sides))
-    return float(total)
-
-
-def _density(error: Sizes, covariance: NDArray[np.float64], sides: NDArray[np.int64]) -> float:
-    return float(stats.multivariate_normal.pdf(error[sides], cov=covariance[np.ix_(sides, sides)]))
 
 
 def test_millimetres_or_inches_and_the_order_of_crops_do_not_matter() -> None:

@@ -1,7 +1,7 @@
 """Shares with their intervals, and slices of the crops with what both models got right there."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -44,28 +44,50 @@ def share(right: Bools, scenes: NDArray[np.int64], alpha: float = ALPHA) -> Shar
       scenes: [N] numbers.
       alpha: how often each bound may be passed.
     """
-    if not len(right):
-        return Share(math.nan, math.nan, math.nan, 0)
-    sizes = np.bincount(scenes).astype(float)
-    totals = Totals(sizes[sizes > 0], np.bincount(scenes, right).astype(float)[sizes > 0])
-    return Share(float(right.mean()), bounds.lower(totals, alpha, 0.0), bounds.upper(totals, alpha, 1.0), len(right))
+    return shares([(right, scenes)], alpha)[0]
+
+
+def shares(answers: Sequence[tuple[Bools, NDArray[np.int64]]], alpha: float = ALPHA) -> list[Share]:
+    """Returns the share of each of several sets of right answers and scenes, all at once."""
+    totals = [_totals(*one) for one in answers]
+    levels = [alpha] * len(totals)
+    ends = zip(bounds.lowers(totals, levels, 0.0).tolist(), bounds.uppers(totals, levels, 1.0).tolist(), strict=True)
+    return [_share(right, *pair) for (right, _), pair in zip(answers, ends, strict=True)]
+
+
+def _totals(right: Bools, scenes: NDArray[np.int64]) -> Totals:
+    sizes, sums = np.bincount(scenes).astype(float), np.bincount(scenes, right).astype(float)
+    return Totals(sizes[sizes > 0], sums[sizes > 0])
+
+
+def _share(right: Bools, low: float, high: float) -> Share:
+    return Share(float(right.mean()), low, high, len(right)) if len(right) else Share(math.nan, math.nan, math.nan, 0)
 
 
 def slices(predicted: Predicted, against: Predicted | None = None, alpha: float = ALPHA) -> list[Slice]:
     """Returns every slice of the crops, features in reading order; `against` holds another run's answers to the same crops."""
-    marks, found = _marks(predicted, against, alpha), list[Slice]()
+    cut: list[_Cut] = []
     for feature, (names, places) in _features(predicted):
         if len(names) < 2:  # one value alone is all crops again
             continue
         order = np.argsort(places, kind="stable")
         parts = np.split(order, np.cumsum(np.bincount(places, minlength=len(names)))[:-1])
-        found.extend(_slice(marks, feature, name, rows) for name, rows in zip(names, parts, strict=True) if name)
-    return found
+        cut.extend(_Cut(feature, name, rows) for name, rows in zip(names, parts, strict=True) if name)
+    return _slices(_marks(predicted, against, alpha), cut)
 
 
 def overall(predicted: Predicted, against: Predicted | None = None, alpha: float = ALPHA) -> Slice:
     """Returns all crops as one slice."""
-    return _slice(_marks(predicted, against, alpha), "all", "all crops of eval", np.arange(len(predicted)))
+    everything = _Cut("all", "all crops of eval", np.arange(len(predicted)))
+    return _slices(_marks(predicted, against, alpha), [everything])[0]
+
+
+class _Cut(NamedTuple):
+    """Which crops make a slice."""
+
+    feature: str
+    value: str
+    rows: NDArray[np.int64]
 
 
 class _Marks(NamedTuple):
@@ -104,14 +126,20 @@ def _aligned(predicted: Predicted, against: Predicted, signature: str) -> NDArra
     return np.array([float(rights.get(crop, math.nan)) for crop in predicted.texts[features.CROP_ID.name]])
 
 
-def _slice(marks: _Marks, feature: str, value: str, rows: NDArray[np.int64]) -> Slice:
-    scenes = marks.scenes[rows]
-    plain, sized = (marks.right[signature][rows] for signature in SIGNATURES)
-    first = share(plain, scenes, marks.alpha)
-    second = first if (plain == sized).all() else share(sized, scenes, marks.alpha)
+def _slices(marks: _Marks, cut: Sequence[_Cut]) -> list[Slice]:
+    plain, sized = (
+        shares([(marks.right[signature][rows], marks.scenes[rows]) for _, _, rows in cut], marks.alpha) for signature in SIGNATURES
+    )
+    return [
+        _slice(marks, one, dict(zip(SIGNATURES, both, strict=True))) for one, both in zip(cut, zip(plain, sized, strict=True), strict=True)
+    ]
+
+
+def _slice(marks: _Marks, cut: _Cut, found: dict[str, Share]) -> Slice:
+    feature, value, rows = cut
     family = float(marks.family[rows].mean()) if len(rows) else math.nan
     change = {name: _change(marks.right[name][rows], earlier, rows) for name, earlier in marks.earlier.items()}
-    return Slice(feature, value, dict(zip(SIGNATURES, (first, second), strict=True)), family, change, len(np.unique(scenes)))
+    return Slice(feature, value, found, family, change, len(np.unique(marks.scenes[rows])))
 
 
 def _change(right: Bools, earlier: NDArray[np.float64] | None, rows: NDArray[np.int64]) -> float:
