@@ -23,6 +23,8 @@ DATA_GATE, CALIBRATOR, VERDICT, PUSHER = "DataGate", "Calibrator", "Verdict", "P
 PRETRAIN, TRAINER, SIBLING = LEARNERS = ("Pretrain", "Trainer", "Sibling")  # these take long, and keep checkpoints
 # their executors load neither TensorFlow nor Beam, so they start in a second or two
 WITHOUT_TENSORFLOW = frozenset({"ImportSchemaGen", "Labels", VERDICT, "ModelCard", PUSHER})
+# they wait for a process of their own, so a local run goes on with what does not need them
+BESIDE = frozenset({"InfraCheck"})
 CONFIGURE, REPORT = "configure", "Report"  # the tasks of every run that are no nodes of TFX: the first and the last
 CONFIGURE_AGAIN = f"clear the task `{CONFIGURE}` of this run"
 

@@ -1,5 +1,6 @@
 """Runs single nodes of a compiled pipeline through TFX's launcher: what a local run and a scheduler's task have in common."""
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,13 +26,27 @@ class NodeFailed(Exception):
         self.facts = facts
 
 
+_ONE_AT_A_TIME = threading.RLock()  # nodes that run side by side look into the store one after the other: SQLite does not wait
+
+
 class _Metadata(metadata.Metadata):
     """TFX's handle on the metadata store, with our connections."""
 
     def __enter__(self) -> "_Metadata":
-        self._store = store.connect(self._connection_config)
+        _ONE_AT_A_TIME.acquire()
+        try:
+            self._store = store.connect(self._connection_config)
+        except BaseException:
+            _ONE_AT_A_TIME.release()
+            raise
         self._users += 1
         return self
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            super().__exit__(*error)
+        finally:
+            _ONE_AT_A_TIME.release()
 
 
 def _say_nothing() -> None:
@@ -50,9 +65,14 @@ def node_names(compiled: Any) -> list[str]:
     return [node.pipeline_node.node_info.id for node in compiled.nodes]
 
 
+def upstream_nodes(compiled: Any) -> dict[str, list[str]]:
+    """Returns for each node those that have to end before it begins."""
+    return {node.pipeline_node.node_info.id: list(node.pipeline_node.upstream_nodes) for node in compiled.nodes}
+
+
 def needed_for(compiled: Any, target: str) -> set[str]:
     """Returns a node and all that it stands on."""
-    upstream = {node.pipeline_node.node_info.id: list(node.pipeline_node.upstream_nodes) for node in compiled.nodes}
+    upstream = upstream_nodes(compiled)
     needed: set[str] = set()
     waiting = [target]
     while waiting:
@@ -81,7 +101,8 @@ def launch(compiled: Any, node: str, connection: Any = None, started: Started = 
     except Exception as error:
         facts = NodeFacts(node=node, state="failed", seconds=time.monotonic() - begun, error=cause(error))
         raise NodeFailed(facts) from error
-    facts = _launched_facts(store.connect(connection), node, info)
+    with _ONE_AT_A_TIME:
+        facts = _launched_facts(store.connect(connection), node, info)
     facts.seconds = time.monotonic() - begun
     if facts.state == "failed":
         raise NodeFailed(facts)

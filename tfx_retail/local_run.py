@@ -16,7 +16,7 @@ from tfx_retail import catalog_update, inputs, report, starting
 from tfx_retail.config import Config
 from tfx_retail.page.write import write_page
 from tfx_retail.runs import RunFacts, exclusive, write_atomically, write_run
-from tfx_retail.screen import Board, quiet
+from tfx_retail.screen import STARTING, Board, quiet
 
 Steps = Callable[[RunFacts, Board], Any]
 
@@ -90,7 +90,7 @@ def _runner() -> Any:
 def _run_loudly(config: Config, facts: RunFacts, console: Console, steps: Steps) -> None:
     console.print(f"{config.name}, run {facts.run_id}")
     with Board(console) as board:
-        board.start("starting")
+        board.start(STARTING)
         begun = time.monotonic()
         _runner()
         from tfx_retail import launch  # noqa: PLC0415  # as above

@@ -1,7 +1,11 @@
-"""Runs a whole pipeline on this machine, node after node, and keeps its facts on disk and on the screen."""
+"""Runs a whole pipeline on this machine and keeps its facts on disk and on the screen: node after node, or beside one that waits."""
 
+import math
 import shutil
+import threading
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
@@ -9,14 +13,52 @@ from ml_metadata import MetadataStore
 from tfx.orchestration.pipeline import Pipeline
 
 from tfx_retail import catalog_pipeline, lineage
+from tfx_retail.beside import Beside, Ended
 from tfx_retail.catalog_update import Update
+from tfx_retail.compiled import BESIDE
 from tfx_retail.config import Config
 from tfx_retail.inputs import RunInputs, workspace
-from tfx_retail.launch import NodeFailed, compile_for_run, launch, needed_for, node_names
+from tfx_retail.launch import NodeFailed, compile_for_run, launch, needed_for, node_names, upstream_nodes
 from tfx_retail.pipeline import build_pipeline, checkpoint_folders
 from tfx_retail.runs import NodeFacts, RunFacts, write_atomically, write_run
 from tfx_retail.screen import Board
 from tfx_retail.summaries import end_state
+
+_ROOM_BYTES = 2 * 2**30  # a second process with TensorFlow and a model in it takes 1 GB
+
+
+class _Book:
+    """What the nodes of a run do, kept in its facts, on disk and on the screen by whichever thread runs a node."""
+
+    def __init__(self, config: Config, inputs: RunInputs, facts: RunFacts, board: Board) -> None:
+        self._place = workspace(config)
+        self._progress = {node: folder / "progress.jsonl" for node, folder in checkpoint_folders(config, inputs).items()}
+        self._facts, self._board = facts, board
+        self._begun = time.monotonic()
+        self._lock = threading.Lock()
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self._begun
+
+    def begin(self, node: str) -> float:
+        """Notes that a node runs, after those that began before it, and returns when that was."""
+        began = self.seconds
+        with self._lock:
+            self._facts.nodes.append(NodeFacts(node=node, state="running", began=began))
+            write_run(self._place, self._facts)
+        self._board.start(node, progress=self._progress.get(node))
+        return began
+
+    def end(self, told: NodeFacts, began: float) -> None:
+        """Notes what a node did."""
+        told.began = began
+        with self._lock:
+            (place,) = (place for place, facts in enumerate(self._facts.nodes) if facts.node == told.node)
+            self._facts.nodes[place] = told
+            write_run(self._place, self._facts)
+        self._board.end(told)
 
 
 def run_pipeline(config: Config, inputs: RunInputs, facts: RunFacts, board: Board, *, to_node: str | None = None) -> RunFacts:
@@ -35,21 +77,20 @@ def run_update(update: Update, facts: RunFacts, board: Board) -> RunFacts:
 def carry_out(
     pipeline: Pipeline, config: Config, inputs: RunInputs, facts: RunFacts, board: Board, *, to_node: str | None = None
 ) -> RunFacts:
-    """Runs the nodes of a pipeline one after the other.
+    """Runs the nodes of a pipeline.
 
     Raises:
       NodeFailed: a node failed; the facts say so and later nodes did not run.
-      KeyboardInterrupt: after the running execution was closed, so that the next run can begin at once.
+      KeyboardInterrupt: after the running executions were closed, so that the next run can begin at once.
     """
     place = workspace(config)
     place.nodes.mkdir(parents=True, exist_ok=True)
     _recover(config)
     compiled = compile_for_run(pipeline, facts.run_id)
     write_atomically(place.run(facts.run_id) / "pipeline.json", json_format.MessageToJson(compiled).encode())
-    begun = time.monotonic()
+    book = _Book(config, inputs, facts, board)
     try:
-        for node in _wanted(compiled, to_node):
-            _run_node(compiled, node, config, inputs, facts, board)
+        _run_nodes(compiled, _wanted(compiled, to_node), book)
         facts.state = end_state(facts, _wanted(compiled, to_node))
     except KeyboardInterrupt:
         facts.state = "interrupted"
@@ -59,7 +100,7 @@ def carry_out(
         facts.state = "failed"
         raise
     finally:
-        facts.seconds = time.monotonic() - begun
+        facts.seconds = book.seconds
         write_run(place, facts)
     _forget_checkpoints(config, inputs, facts)
     return facts
@@ -73,23 +114,50 @@ def _wanted(compiled: Any, to_node: str | None) -> list[str]:
     return [name for name in names if name in needed]
 
 
-def _run_node(compiled: Any, node: str, config: Config, inputs: RunInputs, facts: RunFacts, board: Board) -> None:
-    running = NodeFacts(node=node, state="running")
-    facts.nodes.append(running)
-    write_run(workspace(config), facts)
-    folder = checkpoint_folders(config, inputs).get(node)
-    board.start(node, progress=folder / "progress.jsonl" if folder else None)
+def _run_nodes(compiled: Any, names: list[str], book: _Book) -> None:
+    """Runs nodes in their order; those of BESIDE go on while others run that do not need them.
+
+    Whatever a node raises, those beside it are told to end, and have ended, before it leaves here.
+    """
+    upstream = upstream_nodes(compiled)
+    beside: dict[str, Beside[None]] = {}
     try:
-        facts.nodes[-1] = launch(compiled, node)
+        for node in names:
+            for other in [name for name, work in beside.items() if name in upstream[node] or work.is_over]:
+                beside[other].result()
+                del beside[other]
+            run = partial(_run_node, compiled, node, book, book.begin(node))
+            if node in BESIDE and _free_bytes() > _ROOM_BYTES:
+                beside[node] = Beside(run)
+            else:
+                run()
+        for work in beside.values():
+            work.result()
+    finally:
+        for work in beside.values():
+            work.end()
+
+
+def _run_node(compiled: Any, node: str, book: _Book, began: float) -> None:
+    told = NodeFacts(node=node, state="interrupted")
+    try:
+        told = launch(compiled, node)
     except NodeFailed as failure:
-        facts.nodes[-1] = failure.facts
-        raise
-    except KeyboardInterrupt:
-        facts.nodes[-1] = NodeFacts(node=node, state="interrupted")
+        if not isinstance(failure.__cause__, Ended):
+            told = failure.facts
         raise
     finally:
-        if facts.nodes[-1] is not running:
-            board.end(facts.nodes[-1])
+        told.seconds = told.seconds or book.seconds - began
+        book.end(told, began)
+
+
+def _free_bytes() -> float:
+    """Returns how much memory is to be had; all, where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return math.inf
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), math.inf)
 
 
 def _recover(config: Config) -> None:

@@ -36,6 +36,7 @@ class NodeFacts(Struct, kw_only=True):
     node: str
     state: NodeState
     seconds: float = 0.0
+    began: float | None = None  # seconds after the run; None: not known, so after the node before it
     why: str = ""  # why it was cached, skipped, or had to run
     summary: str = ""  # counts, in words
     error: str = ""

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from rich.console import Console
 from rich.live import Live
@@ -78,14 +78,20 @@ class Outlet:
             self.is_read = False
 
 
+STARTING = "starting"  # what runs before the first node
+
+
+class _Running(NamedTuple):
+    since: float
+    progress: Path | None
+
+
 class Board:
-    """The lines of the nodes. On a terminal the running one is live; elsewhere each line is printed once, when its node ends."""
+    """The lines of the nodes. On a terminal those that run are live; elsewhere each line is printed once, when its node ends."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._node = ""
-        self._since = 0.0
-        self._progress: Path | None = None
+        self._running: dict[str, _Running] = {}
         self._spinner = Spinner("dots")
         live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
         self._live = live if console.is_terminal else None
@@ -96,28 +102,31 @@ class Board:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._node = ""
+        self._running = {}
         if self._live:
             self._live.stop()
 
     def start(self, node: str, progress: Path | None = None) -> None:
         """Shows that a node has begun; `progress` is a file of JSON lines that it may write."""
-        self._node, self._since, self._progress = node, time.monotonic(), progress
+        others = {name: line for name, line in self._running.items() if name != STARTING}
+        self._running = {**others, node: _Running(time.monotonic(), progress)}  # anew: another thread may be drawing it
 
     def end(self, facts: NodeFacts) -> None:
         """Prints the line of a node that has ended."""
-        self._node = ""
+        self._running = {name: line for name, line in self._running.items() if name != facts.node}
         mark, color = _MARKS[facts.state]
         said = " · ".join(part for part in (facts.summary, facts.why) if part)
         line = Text.assemble((f"{mark} {facts.node:<17}", color), f"{facts.state:<8}", f"{facts.seconds:7.1f} s  ", (said, "dim"))
         self._console.print(line, soft_wrap=True)
 
     def _render(self) -> Table | str:
-        if not self._node:
+        running = self._running
+        if not running:
             return ""
         table = Table.grid(padding=(0, 1))
-        seconds = time.monotonic() - self._since
-        table.add_row(self._spinner, f"{self._node:<16}", f"running {seconds:7.1f} s ", Text(training_line(self._progress), style="dim"))
+        for node, (since, progress) in running.items():
+            told = f"running {time.monotonic() - since:7.1f} s "
+            table.add_row(self._spinner, f"{node:<16}", told, Text(training_line(progress), style="dim"))
         return table
 
 

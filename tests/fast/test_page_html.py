@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from rich.console import Console
 
 from tests.fast.page_data import add_baseline, add_data
@@ -15,7 +16,7 @@ from tests.fast.page_run import CATALOG, RUN, Crop, settings, whole_run
 from tfx_retail import local_run, report
 from tfx_retail.errors import RunError
 from tfx_retail.inputs import workspace
-from tfx_retail.page import changes, overview, pictures, tiles
+from tfx_retail.page import changes, charts, overview, pictures, tiles
 from tfx_retail.page.collect import collect
 from tfx_retail.page.confusion import Matrix
 from tfx_retail.page.markdown import html
@@ -174,6 +175,23 @@ def test_a_run_that_was_killed_has_a_page_of_what_it_came_to(tmp_path: Path) -> 
     assert "Crops of each SKU by role" in text  # what was read is shown
     assert "Nothing was trained to the end in this run." in text and "No card: the run did not come so far." in text
     assert [name for name in Outline(text).ids if name in SECTIONS] == list(SECTIONS)
+
+
+def test_nodes_that_ran_side_by_side_are_drawn_where_they_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, facts = whole_run(tmp_path)
+    facts.seconds = 20.0
+    facts.nodes = [
+        NodeFacts(node="Trainer", state="ran", seconds=10.0, began=2.0),
+        NodeFacts(node="InfraCheck", state="ran", seconds=6.0, began=12.0),
+        NodeFacts(node="Predictions", state="ran", seconds=7.0, began=12.5),
+        NodeFacts(node="Verdict", state="ran", seconds=0.5),  # of a run before nodes told when they began
+    ]
+    drawn: list[tuple[list[tuple[object, ...]], float]] = []
+    monkeypatch.setattr(charts, "timeline", lambda rows, total: drawn.append((rows, total)) or Markup(""))
+    page_of(config, facts)
+    ((rows, total),) = drawn
+    assert [(row[0], row[2]) for row in rows] == [("Trainer", 2.0), ("InfraCheck", 12.0), ("Predictions", 12.5), ("Verdict", 19.5)]
+    assert total == 20.0
 
 
 def test_a_metric_that_is_not_a_number_is_a_dash(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tfx_retail.runs import NodeFacts
-from tfx_retail.screen import Board, quiet, training_line
+from tfx_retail.screen import STARTING, Board, quiet, training_line
 
 
 def test_what_libraries_write_to_the_process_goes_to_the_log(tmp_path: Path) -> None:
@@ -26,6 +26,20 @@ def test_a_node_is_one_line_where_there_is_no_terminal() -> None:
         board.start("ExampleGen")
         board.end(NodeFacts(node="ExampleGen", state="ran", seconds=12.34, summary="160 photos", why="first run"))
     assert text.getvalue() == "✔ ExampleGen       ran        12.3 s  160 photos · first run\n"
+
+
+def test_nodes_that_run_side_by_side_have_a_line_each_until_they_end() -> None:
+    text = StringIO()
+    console = Console(file=text, width=200)
+    board = Board(console)
+    for node in (STARTING, "InfraCheck", "Predictions"):
+        board.start(node)
+    console.print(board._render())
+    assert [line.split()[1] for line in text.getvalue().splitlines()] == ["InfraCheck", "Predictions"]
+    board.end(NodeFacts(node="InfraCheck", state="ran"))
+    text.truncate(text.seek(0))
+    console.print(board._render())
+    assert [line.split()[1] for line in text.getvalue().splitlines()] == ["Predictions"]
 
 
 def test_training_tells_how_much_is_left(tmp_path: Path) -> None:

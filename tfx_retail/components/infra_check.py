@@ -19,8 +19,11 @@ from tfx.utils import path_utils
 
 import tfx_retail
 from tfx_retail import golden
+from tfx_retail.beside import heed
 from tfx_retail.components import artifacts
 from tfx_retail.verdict import InfraResult
+
+_HEED_S = 0.2  # how soon a run that has ended ends this process too
 
 # arguments: the model's folder, and where to write the differences
 PROBE = f"""
@@ -63,12 +66,23 @@ def _run(command: list[str], log: Path, timeout_s: float) -> str:
     with open(log, "wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=_environment(), start_new_session=True)
         try:
-            code = process.wait(timeout_s)
+            code = _wait(process, timeout_s)
         except subprocess.TimeoutExpired:
             return f"the model did not answer within {timeout_s:g} s"
         finally:
             _end(process)
     return "" if code == 0 else _how_it_ended(code, log)
+
+
+def _wait(process: "subprocess.Popen[bytes]", timeout_s: float) -> int:
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            return process.wait(min(_HEED_S, max(until - time.monotonic(), 0.0)))
+        except subprocess.TimeoutExpired:
+            heed()
+            if time.monotonic() >= until:
+                raise
 
 
 def _environment() -> dict[str, str]:

@@ -231,12 +231,13 @@ def _facts(given: Collected) -> Iterator[tuple[str, str]]:
 
 
 def _timeline(given: Collected) -> Markup:
-    rows, begin = [], 0.0
-    spent = sum(node.seconds for node in given.facts.nodes)
-    total = max(given.facts.seconds, spent)
-    begin = total - spent  # what loading and preparing took comes first
-    for node in given.facts.nodes:
+    rows, nodes = [], given.facts.nodes
+    spent = sum(node.seconds for node in nodes)
+    total = max([given.facts.seconds, *((node.began or 0.0) + node.seconds for node in nodes)])
+    begin = max(0.0, total - spent)  # what loading and preparing took comes first
+    for node in nodes:
         said = duration(node.seconds) if node.state in ("ran", "failed") else node.state
+        begin = begin if node.began is None else node.began
         rows.append((node.node, node.state, begin, node.seconds, said))
         begin += node.seconds
     return charts.timeline(rows, total) if rows else Markup("")
