@@ -85,9 +85,9 @@ def test_drawings_show_before_and_after_and_the_chosen_point(tmp_path: Path) -> 
         "Sure and right, sure and wrong",
     ]
     assert section.figures[0].legend == (("a", "as served"), ("b", "before calibration"))
-    assert "As served 6 dots of 1 crops each; before calibration 6 dots of 1 crops each." in section.figures[0].note
+    assert "As served: 6 dots of 1 crops each; before calibration: 6 dots of 1 crops each." in section.figures[0].note
     assert "as served: 1 crops of 1 scenes, 95.0 % sure, 0.0 % right" in section.figures[0].svg
-    assert "without size: 66.7 % accepted, 25.0 % of them wrong" in section.figures[2].note
+    assert "Without size: 66.7 % accepted, 25.0 % of them wrong" in section.figures[2].note
     assert section.figures[2].svg.count('class="chosen"') == 2
 
 
@@ -123,7 +123,7 @@ def test_nothing_accepted_is_said_so(tmp_path: Path) -> None:
     section = doubt.build(collected(tmp_path, (Crop(0, 0, 0.5, group="a"), Crop(1, 0, 0.4, group="b"))))
     assert section is not None
     assert texts(section.taken)[0] == ["without size", "0.0 %", "–", "100.0 %", "100.0 %"]
-    assert "without size: nothing is accepted" in section.figures[1].note
+    assert "Without size: nothing is accepted" in section.figures[1].note
     assert 'class="chosen"' not in section.figures[1].svg
 
 

@@ -33,8 +33,12 @@ def reliability(title: str, given: Sequence[tuple[str, CalibrationError]]) -> Fi
         series.append(Series(name, style, points, [4.0] * len(points), words))
     frame = Frame(Axis("confidence", 0, 1, percent=True), Axis("right", 0, 1, percent=True))
     drawing = charts.lines(frame, series, "Confidence against share of right answers", diagonal=True)
-    said = "; ".join(f"{name} {_binned(error)}" for name, error in given)
-    return Figure(title, drawing, f"{_BETWEEN} {said[:1].upper()}{said[1:]}.", keys(series))
+    said = "; ".join(f"{name}: {_binned(error)}" for name, error in given)
+    return Figure(title, drawing, f"{_BETWEEN} {_sentence(said)}.", keys(series))
+
+
+def _sentence(said: str) -> str:
+    return said[:1].upper() + said[1:]
 
 
 def _binned(error: CalibrationError) -> str:
@@ -52,7 +56,7 @@ def risk(given: Sequence[Named]) -> Figure:
     for (name, doubt), style in zip(given, STYLES, strict=False):
         series.append(Series(name, style, list(zip(doubt.curve.coverage, doubt.curve.risk, strict=True))))
         marks += [(*point, "" if marks else "accepted") for point in _chosen(doubt)]
-        said.append(f"{name}: {_taken(doubt)}; area {_area(doubt)}")
+        said.append(_sentence(f"{name}: {_taken(doubt)}; area {_area(doubt)}"))
     top = charts.ceiling([y for item in series for _, y in item.points] + [0.02])
     frame = Frame(Axis("share of crops answered, surest first", 0, 1, percent=True), Axis("wrong", 0, top, percent=True))
     note = f"How many answers would be wrong if only the surest were given. The ring is what the model accepts. {'. '.join(said)}."
