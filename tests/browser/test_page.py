@@ -106,9 +106,19 @@ def test_search_and_filter_narrow_a_table(opened: Opened) -> None:
     assert texts(opened.page, "#table-slices tbody td") == ["No row matches."]
 
 
+def test_precision_among_accepted_is_sorted_and_filtered_by_slice(opened: Opened) -> None:
+    opened.page.locator("#table-accepted select").select_option("family")
+    assert set(texts(opened.page, "#table-accepted tbody td:nth-child(2)")) == {"Cola", "Tea"}
+    opened.page.locator("#table-accepted thead button", has_text="right among accepted").click()
+    precision = [float(text.removesuffix(" %")) for text in texts(opened.page, "#table-accepted tbody td:nth-child(5) span")]
+    assert precision == sorted(precision, reverse=True)
+    assert {50.0, 100.0} == set(precision)
+
+
 def test_the_gallery_is_filtered_by_sku(opened: Opened) -> None:
     shown = opened.page.locator("[data-gallery] .shot:visible")
     assert shown.count() == 12
+    assert opened.page.locator("[data-gallery] .chip", has_text="accepted").count() == 6
     opened.page.locator("[data-gallery] input").fill("TEA")
     assert shown.count() == 6
     assert opened.page.locator("[data-gallery] output").inner_text() == "6 of 12"
