@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from tfx.components import Trainer, Transform
+from tfx.components import Trainer
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
@@ -24,6 +24,7 @@ from tfx_retail.components.pusher import RetailPusher
 from tfx_retail.components.schema import DraftSchemaGen, ImageBlindValidator, ReviewedSchema
 from tfx_retail.components.sibling import SkuSibling
 from tfx_retail.components.statistics import ImageStatistics
+from tfx_retail.components.transform import CountingTransform
 from tfx_retail.components.verdict import SkuVerdict
 from tfx_retail.config import Config
 from tfx_retail.digests import code_digest, text_digest
@@ -114,16 +115,17 @@ def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
     return {node.id: node for node in nodes}
 
 
-def _transform(inputs: RunInputs, examples: Any, schema: Any) -> Transform:
-    return Transform(
+def _transform(inputs: RunInputs, examples: Any, schema: Any) -> CountingTransform:
+    return CountingTransform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
         preprocessing_fn=f"{preprocessing.__name__}.{preprocessing.preprocessing_fn.__name__}",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"]),
-        custom_config={"labels": str(inputs.labels), "code_digest": code_digest(preprocessing.__name__)},
+        custom_config={"labels": str(inputs.labels), "code_digest": code_digest(CountingTransform.__module__)},
         materialize=False,  # images stay where they are: Trainer reads the examples and applies the graph
         disable_statistics=True,  # StatisticsGen has them
-    )
+        disable_analyzer_cache=True,  # nothing is analysed
+    ).with_id("Transform")
 
 
 def _pretrain(config: Config, inputs: RunInputs) -> BaseNode:
@@ -136,7 +138,7 @@ def _pretrain(config: Config, inputs: RunInputs) -> BaseNode:
     ).with_id(PRETRAIN)
 
 
-def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: Transform, pretrain: Any) -> Trainer:
+def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: CountingTransform, pretrain: Any) -> Trainer:
     checkpoints = checkpoint_folders(config, inputs)[TRAINER]
     return Trainer(
         run_fn=f"{training.__name__}.{training.run_fn.__name__}",
@@ -156,7 +158,7 @@ def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: Transf
     ).with_id(TRAINER)
 
 
-def _sibling(config: Config, inputs: RunInputs, examples: Any, transform: Transform, pretrain: Any) -> BaseNode:
+def _sibling(config: Config, inputs: RunInputs, examples: Any, transform: CountingTransform, pretrain: Any) -> BaseNode:
     return SkuSibling(
         examples=examples.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],

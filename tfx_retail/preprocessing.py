@@ -3,17 +3,17 @@
 TFX reloads this module (its functions are named by dotted path), so it holds functions and plain constants only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
-import tensorflow_transform as tft
 
 from tfx_retail import features, labels
 
 LABEL = "label"  # int64, the SKU's index in labels.csv, -1 where that lacks the SKU
-COUNTS = "sku_counts"  # the vocabulary that holds each SKU's number of training examples
+COUNTS = "sku_counts"  # the file beside the graph that holds each SKU's number of training examples
 PADDING = 0.5  # the grey beside an image that is not square
 MAX_PX = 50_000_000  # a header that promises more is not decoded: 150 MB of pixels from a few kB of file
 INPUTS = (features.SKU, features.IMAGE, features.MEASURED_HEIGHT_MM, features.MEASURED_WIDTH_MM)  # what preprocessing_fn looks at
@@ -32,10 +32,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       `label` [B] int64, `image_bytes` [B] string, `measured_height_mm` and `measured_width_mm` [B] float32, NaN where unknown.
     """
     sku = _dense(inputs[features.SKU.name], "")
-    tft.vocabulary(sku, store_frequency=True, vocab_filename=COUNTS, name=COUNTS)
-    table = tft.make_and_track_object(lambda: _label_table(str(custom_config["labels"])), name="labels")
     image = _dense(inputs[features.IMAGE.name], "")
-    outputs = {LABEL: table.lookup(sku), features.IMAGE.name: image}
+    outputs = {LABEL: _indices(sku, labels.read(Path(custom_config["labels"]))), features.IMAGE.name: image}
     for size in (features.MEASURED_HEIGHT_MM, features.MEASURED_WIDTH_MM):
         found = inputs.get(size.name)  # a set without any measured photo has no such column
         outputs[size.name] = tf.fill(tf.shape(sku), float("nan")) if found is None else known_mm(_dense(found, float("nan")))
@@ -128,8 +126,19 @@ def _dense(feature: Any, default: Any) -> Any:
     return tf.reshape(feature, (-1,))
 
 
-def _label_table(path: str) -> Any:
-    order = labels.read(Path(path))
-    keys, values = tf.constant([label.sku for label in order]), tf.constant([label.index for label in order], tf.int64)
-    initializer = tf.lookup.KeyValueTensorInitializer(keys, values)
-    return tf.lookup.StaticHashTable(initializer, default_value=-1)
+def _indices(skus: Any, order: Sequence[labels.Label]) -> Any:
+    """Returns the index of each of [B] SKUs, int64, -1 where the order lacks it, by a search among hashes.
+
+    A lookup table would do, too; but it is state, for whose sake TFX runs Beam over data that the graph needs no look at.
+    """
+    with tf.init_scope():
+        hashes = _hashes([label.sku for label in order]).numpy()
+    assert len(set(hashes.tolist())) == len(order), "two SKUs have one 63-bit hash"
+    ordered = np.argsort(hashes)
+    place = tf.minimum(tf.searchsorted(tf.constant(hashes[ordered]), _hashes(skus)), len(order) - 1)
+    found = tf.gather(tf.constant([order[index].sku for index in ordered]), place)
+    return tf.where(found == skus, tf.gather(tf.constant([order[index].index for index in ordered], tf.int64), place), -1)
+
+
+def _hashes(texts: Any) -> Any:
+    return tf.strings.to_hash_bucket_fast(texts, 2**63 - 1)

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from PIL import Image
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from tfx_retail import features, finishing, preprocessing
+from tfx_retail.components.transform import write_counts
 from tfx_retail.config import AbstainConfig, AugmentConfig, CalibrationConfig, Config, ModelConfig, TrainConfig
 from tfx_retail.doubt import Doubt, Settings
 from tfx_retail.features import Kind
@@ -134,6 +136,7 @@ def transform(examples: Sequence[bytes], folder: Path, wanted: Sequence[features
         graph = (data, metadata) | tft_beam.AnalyzeDataset(lambda inputs: preprocessing.preprocessing_fn(inputs, custom))
         graph | tft_beam.WriteTransformFn(str(folder / "transform"))
         metadata | tft_beam.WriteMetadata(str(folder / "transform" / "metadata"), pipeline)
+    write_counts(folder / "transform", Counter(row[features.SKU.name].decode() for row in rows))
 
 
 def write_examples(folder: Path, examples: Sequence[bytes]) -> None:

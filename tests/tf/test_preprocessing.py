@@ -123,8 +123,7 @@ def test_transform_looks_labels_up_and_passes_images_through(packs: RetailSet) -
 
 def test_transform_counts_the_examples_of_each_sku(packs: RetailSet) -> None:
     graph = tft.TFTransformOutput(str(packs.folder / "transform"))
-    counted = training_data.counts(graph, ["cola", "gone", "lime", "water", "still", "milk"], retail_set.config().train)
-    assert counted.examples.tolist() == [12, 0, 12, 12, 12, 0]
+    assert training_data.examples(graph, ["cola", "gone", "lime", "water", "still", "milk"]).tolist() == [12, 0, 12, 12, 12, 0]
 
 
 def test_transform_takes_skus_that_are_not_ascii(tmp_path: Path) -> None:
@@ -132,4 +131,10 @@ def test_transform_takes_skus_that_are_not_ascii(tmp_path: Path) -> None:
     examples = [retail_set.example(b"x", "可乐 330"), retail_set.example(b"x", "b,c"), retail_set.example(b"x", "b,c")]
     retail_set.transform(examples, tmp_path, (features.IMAGE, features.SKU))
     graph = tft.TFTransformOutput(str(tmp_path / "transform"))
-    assert training_data.counts(graph, ["可乐 330", "b,c"], retail_set.config().train).examples.tolist() == [1, 2]
+    assert training_data.examples(graph, ["可乐 330", "b,c"]).tolist() == [1, 2]
+
+
+def test_the_graph_needs_no_look_at_the_data(packs: RetailSet) -> None:
+    specs = {name: tf.TensorSpec([None], tf.string) for name in ("sku", "image_bytes")}
+    custom = {"labels": str(packs.labels)}
+    assert tft.get_analyze_input_columns(lambda inputs: preprocessing.preprocessing_fn(inputs, custom), specs) == []

@@ -121,8 +121,9 @@ def _deal(units: list[_Unit], shares: Mapping[Role, float], seed: int, by: str) 
     dealt: dict[Role, list[_Unit]] = {role: [] for role in shares} | {TRAIN: giants}
     counts = dict.fromkeys(shares, 0)
     learnt = {sku for unit in giants for sku in unit.skus}
-    for unit in _ordered([unit for unit in units if unit not in giants], seed):
-        done = sum(counts.values()) / sum(room.values())
+    large, total = {unit.name for unit in giants}, sum(room.values())
+    for unit in _ordered([unit for unit in units if unit.name not in large], seed):
+        done = sum(counts.values()) / total
         behind = {role: room[role] * done - counts[role] for role in room if room[role] - counts[role] >= len(unit.photos) / 2}
         role = max(behind, key=behind.__getitem__) if behind and unit.skus <= learnt else TRAIN
         if role == TRAIN:
@@ -146,9 +147,11 @@ def _ordered(units: list[_Unit], seed: int) -> list[_Unit]:
         if len(unit.photos) > len(before.photos):
             largest[rarest[unit.name]] = unit
 
+    order = {sku: seeded(seed, f"sku {sku}") for sku in largest}
+
     def key(unit: _Unit) -> tuple[bytes, bool, bytes]:
         sku = rarest[unit.name]
-        return seeded(seed, f"sku {sku}"), unit is not largest[sku], seeded(seed, unit.name)
+        return order[sku], unit is not largest[sku], seeded(seed, unit.name)
 
     return sorted(units, key=key)
 
