@@ -25,7 +25,6 @@ def test_what_the_work_raises_reaches_whoever_asks() -> None:
 
 def test_work_that_heeds_the_word_ends() -> None:
     work = Beside(waits_for_the_word)
-    assert not work.is_over
     work.end()
     assert work.is_over
     with pytest.raises(Ended):

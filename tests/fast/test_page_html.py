@@ -187,7 +187,12 @@ def test_nodes_that_ran_side_by_side_are_drawn_where_they_began(tmp_path: Path, 
         NodeFacts(node="Verdict", state="ran", seconds=0.5),  # of a run before nodes told when they began
     ]
     drawn: list[tuple[list[tuple[object, ...]], float]] = []
-    monkeypatch.setattr(charts, "timeline", lambda rows, total: drawn.append((rows, total)) or Markup(""))
+
+    def timeline(rows: list[tuple[object, ...]], total: float) -> Markup:
+        drawn.append((rows, total))
+        return Markup("")
+
+    monkeypatch.setattr(charts, "timeline", timeline)
     page_of(config, facts)
     ((rows, total),) = drawn
     assert [(row[0], row[2]) for row in rows] == [("Trainer", 2.0), ("InfraCheck", 12.0), ("Predictions", 12.5), ("Verdict", 19.5)]
