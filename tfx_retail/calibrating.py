@@ -67,7 +67,7 @@ def calibrated(contents: Contents, crops: Shown, settings: Settings, unknown: Ev
         groups=len(set(crops.group)),
         fitted_on="all" if on_all else "tuning part",
         prior=settings.prior,
-        unknown_kind=contents.unknown.kind,
+        unknown_kind=contents.unknown.kind if contents.unknown else "",
         usual=fitted.usual,
         promises=promises,
         thresholds=limits,
@@ -93,7 +93,9 @@ class _Fitted(NamedTuple):
 def _fitted(contents: Contents, crops: Shown, rows: Flags) -> _Fitted:
     temperatures = calibration.fit(*_cases(contents, crops.rows(rows)))
     answered = said(_warm(contents, temperatures), crops)
-    return _Fitted(temperatures, acceptance.usual(answered[SIGNATURES[0]].unknown_score[rows]), answered)
+    # low confidence alone does not make a product unknown: without a measured score none is
+    usual = acceptance.usual(answered[SIGNATURES[0]].unknown_score[rows]) if contents.unknown else decisions.ALL_KNOWN
+    return _Fitted(temperatures, usual, answered)
 
 
 def _warm(contents: Contents, temperatures: Calibration) -> Contents:

@@ -23,7 +23,7 @@ class Thresholds(NamedTuple):
     """From which score on an answer is `accepted`; infinity: none is."""
 
     accept_above: float  # of the joint score, `Decided.score`
-    family_accept_above: float  # of the family's confidence
+    family_accept_above: float  # of the family's confidence; the family of an accepted SKU is accepted whatever this is
     known: Usual = ALL_KNOWN  # unknown scores of known products
 
 
@@ -58,6 +58,7 @@ def decide(given: Scores, ok: Any, measured: Evidence, lists: Hierarchy, thresho
     confidence, look_confidence, family_confidence = _at(given.sku, sku), _at(given.look, look), _at(given.family, family)
     size = size_problem(sku, allowed, measured)
     known = knownness(given.unknown, thresholds.known)
+    score = tf.where(ok & (size == ""), confidence * known, 0.0)
     return Decided(
         sku=sku,
         look=look,
@@ -65,9 +66,10 @@ def decide(given: Scores, ok: Any, measured: Evidence, lists: Hierarchy, thresho
         confidence=confidence,
         look_confidence=look_confidence,
         family_confidence=family_confidence,
-        score=tf.where(ok & (size == ""), confidence * known, 0.0),
+        score=score,
         reason=_reason(confidence, look_confidence, known, ok, size, thresholds.accept_above),
-        family_accepted=ok & (family_confidence >= thresholds.family_accept_above),
+        # an accepted SKU's family is accepted with it: else the two would contradict each other
+        family_accepted=ok & ((family_confidence >= thresholds.family_accept_above) | (score >= thresholds.accept_above)),
     )
 
 

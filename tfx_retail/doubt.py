@@ -45,7 +45,7 @@ class Doubt(Struct, frozen=True, kw_only=True):
     groups: int
     fitted_on: str  # `tuning part`, or `all` where no promise rests on the rest
     prior: str
-    unknown_kind: str  # of the unknown score
+    unknown_kind: str  # of the unknown score that a sibling chose; empty where there is none: no product is taken for unknown
     usual: Usual  # unknown scores of known products
     promises: dict[str, Abstention]  # of both signatures and of FAMILY
     thresholds: dict[str, float | None]  # that are served; None: nothing is accepted

@@ -97,9 +97,11 @@ def _contents(sources: Sources, settings: Settings, *, untaught: bool) -> Conten
     )
 
 
-def _unknown_score(sources: Sources, network: Network, known: Trained) -> UnknownScore:
-    """Returns the kind of score that the sibling has chosen, with what this network needs for it."""
-    kind = sibling.read(sources.sibling).kind if sources.sibling else "confidence"
+def _unknown_score(sources: Sources, network: Network, known: Trained) -> UnknownScore | None:
+    """Returns the kind of score that the sibling has chosen, with what this network needs for it; None without a sibling."""
+    if sources.sibling is None:
+        return None
+    kind = sibling.read(sources.sibling).kind
     if kind != "distance":
         return UnknownScore(kind)
     seen = handover.of_images(network, known.image_size)

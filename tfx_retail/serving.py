@@ -38,7 +38,7 @@ class Contents(NamedTuple):
     thresholds: Mapping[str, Thresholds]  # of `serving_default` and of `predict_sized`
     labels: Path  # the label order and the catalogue that the lists come from
     catalog: Path
-    unknown: UnknownScore = UnknownScore()
+    unknown: UnknownScore | None = None  # none: nobody measured what unknown products look like
 
 
 def module(contents: Contents) -> tf.Module:
@@ -111,9 +111,9 @@ def weighed(outputs: Mapping[str, Any], ok: Any, measured: Evidence, corrections
     """
     logits = tf.gather(outputs["logits"], contents.columns, axis=1)
     unsized = answers.scores(logits, ok, contents.lists, corrections)
-    kind, means = contents.unknown
-    if kind != "confidence":  # that is what the best look leaves, as the scores say already
-        odd = unknown_score.score(kind, None, outputs["logits"], outputs["embedding"], means)
+    chosen = contents.unknown
+    if chosen and chosen.kind != "confidence":  # that is what the best look leaves, as the scores say already
+        odd = unknown_score.score(chosen.kind, None, outputs["logits"], outputs["embedding"], chosen.means)
         unsized = unsized._replace(unknown=tf.where(ok, odd, 1.0))
     return unsized, answers.sized(unsized, measured, contents.lists)
 

@@ -142,6 +142,13 @@ def test_an_unknown_product_is_told_before_its_size_is_asked_for(lists: Hierarch
     assert answer(lists, scores._replace(unknown=tf.constant([0.4])), thresholds=usual)["reason"] == "unknown_product"
 
 
+def test_the_family_of_an_accepted_sku_is_accepted_with_it(lists: Hierarchy) -> None:
+    strict = Thresholds(accept_above=0.6, family_accept_above=math.inf)
+    for share, accepted in ((0.8, True), (0.55, False)):
+        found = answer(lists, scored(lists, cola=share, lime=1 - share), thresholds=strict)
+        assert (found["accepted"], found["family_accepted"]) == (accepted, accepted)
+
+
 def test_where_nothing_is_accepted_a_missing_size_is_still_asked_for(lists: Hierarchy) -> None:
     never = Thresholds(accept_above=math.inf, family_accept_above=math.inf)
     for scores, reason in ((scored(lists, water=0.7, still=0.3), "size_needed"), (scored(lists, cola=1.0), "doubt")):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tfx_retail import answers, calibrating, catalog
+from tfx_retail import answers, calibrating, catalog, decisions
 from tfx_retail.config import AbstainConfig, CalibrationConfig
 from tfx_retail.decisions import Thresholds
 from tfx_retail.doubt import Doubt, Settings
@@ -20,6 +20,7 @@ from tfx_retail.serving import Contents
 from tfx_retail.shown import Shown
 from tfx_retail.trained import Trained
 from tfx_retail.trials import Evidence
+from tfx_retail.unknown_score import UnknownScore
 
 # two families of two looks; d and e are two sizes of one
 SKUS = {"a": ("f", "a", 100.0), "b": ("f", "b", 100.0), "c": ("g", "c", 100.0), "d": ("g", "d", 100.0), "e": ("g", "d", 200.0)}
@@ -139,6 +140,17 @@ def test_thresholds_of_the_configuration_are_served_as_they_are_and_promise_noth
     assert found.thresholds == {"serving_default": 0.4, "predict_sized": 0.4, "family": 0.6}
     assert (finished.thresholds["predict_sized"].accept_above, finished.thresholds["predict_sized"].family_accept_above) == (0.4, 0.6)
     assert next(text for _, text in found.lines) == "accepted from a score of 0.4 on, as the configuration says; nothing is promised"
+
+
+def test_what_is_odd_costs_confidence_only_where_a_sibling_measured_it() -> None:
+    _, plain = calibrated(crops(200))
+    assert plain.usual == decisions.ALL_KNOWN and plain.unknown_kind == ""
+    given = contents()._replace(unknown=UnknownScore("energy"))
+    finished, found = calibrating.calibrated(given, crops(200), SETTINGS)
+    assert found.unknown_kind == "energy"
+    assert finished.thresholds["predict_sized"].known == found.usual
+    energies = calibrating.said(finished, crops(200))["serving_default"].unknown_score
+    np.testing.assert_allclose(found.usual.highest, np.quantile(energies, 0.95), atol=0.3)  # of the tuning part
 
 
 def test_unknown_products_that_nobody_measured_make_a_promise_impossible_and_measured_ones_do_not() -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,8 +17,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.tf import retail_set
 from tests.tf.retail_set import RetailSet
-from tfx_retail import golden, signatures
+from tfx_retail import answers, evaluation, golden, signatures
 from tfx_retail.golden import CloseCalls
+from tfx_retail.size_model import SizeModel
 
 NAN = float("nan")
 IMAGE = {"image_bytes": "string"}
@@ -193,6 +195,28 @@ def test_changed_answers_are_told_by_signature_and_output(trained: Path, tmp_pat
 def test_a_model_without_golden_answers_is_not_taken_for_sound(tmp_path: Path) -> None:
     (line,) = golden.check(tmp_path)
     assert "golden.json: is missing" in line
+
+
+def test_a_size_at_its_limit_may_be_judged_either_way(trained: Path) -> None:
+    folder = trained / "model"
+    facts = json.loads((folder / "assets.extra" / "model.json").read_text())
+
+    def flips(*heights: float) -> list[bool]:
+        kept = {"height_mm": list(heights), "width_mm": [None] * len(heights)}
+        return list(golden._sizes_at_a_limit(folder, facts, kept, np.array(["cola"] * len(heights))))
+
+    low, high = 120.0, 1000.0  # cola is 120 mm high: somewhere above, a measured height no longer fits it
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _fits_cola(folder, middle) else (low, middle)
+    assert flips(120.0, low * 0.999, low, low * 1.001, 1000.0) == [False, False, True, False, False]
+
+
+def _fits_cola(folder: Path, height_mm: float) -> bool:
+    facts = json.loads((folder / "assets.extra" / "model.json").read_text())
+    lists, model = evaluation.lists_of(folder), msgspec.convert(facts["size_model"], SizeModel)
+    measured = answers.evidence(np.array([height_mm], np.float32), np.array([NAN], np.float32), lists, model)
+    return bool(measured.fits.numpy()[0, 0])
 
 
 def test_strings_may_differ_only_where_the_scores_are_that_close() -> None:
