@@ -80,7 +80,7 @@ def _contents(sources: Sources, settings: Settings, *, untaught: bool) -> Conten
     if found.faults:
         raise UserError("\n".join(f"{sources.catalog.name}: {fault}" for fault in found.faults))
     counts = _counts(order, known)
-    lists = answers.hierarchy(order, products, counts > 0 | (untaught & _of_taught_looks(order, products, known, found.column)))
+    lists = answers.hierarchy(order, products, (counts > 0) | (untaught & _of_taught_looks(order, products, known, found.column)))
     columns = onboarding.columns(found, lists.looks)
     corrections = _corrections(lists, counts, columns, known, _wanted(sources.weights, settings.prior, order))
     return Contents(
