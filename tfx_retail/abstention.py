@@ -145,11 +145,23 @@ def _last_held(sequence: _Sequence, target: float) -> int | None:
     """Returns the place of the last threshold that keeps the promise, tried one after the other; None if the first does not."""
     if not len(sequence.thresholds):
         return None
-    sure = sequence.foreseen >= target
-    start = int(np.argmax(sure if sure.any() else sequence.foreseen))
+    start = _start(sequence.foreseen, target)
     failed = np.flatnonzero(sequence.proven[start:] < target)
     end = start + int(failed[0]) if len(failed) else len(sequence.proven)
     return end - 1 if end > start else None
+
+
+def _start(foreseen: Floats, target: float) -> int:
+    """Returns the place of the strictest threshold that is expected to be proven, or else of the most promising one.
+
+    With few groups many thresholds promise the same. The strictest of these may leave some other group without an accepted crop, the
+    last one may take in errors; so it is the middle one.
+    """
+    sure = foreseen >= target
+    if sure.any():
+        return int(np.argmax(sure))
+    best = np.flatnonzero(foreseen >= foreseen.max() - 1e-12)
+    return int(best[len(best) // 2])
 
 
 def _groups_needed(guide: Evidence, judge: Evidence, sequence: _Sequence, target: float) -> int | None:
