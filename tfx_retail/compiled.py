@@ -20,7 +20,7 @@ OF_RUN = "compiled.json"  # a run's own, in its folder
 INTERMEDIATE = "pipeline.json"  # beside it, in TFX's own format, as a local run writes it
 # nodes that more than the pipeline itself has to know
 DATA_GATE, CALIBRATOR, VERDICT, PUSHER = "DataGate", "Calibrator", "Verdict", "Pusher"
-PRETRAIN, TRAINER, SIBLING = LEARNERS = ("Pretrain", "Trainer", "Sibling")  # these take long, and keep checkpoints
+PRETRAIN, TUNER, TRAINER, SIBLING = LEARNERS = ("Pretrain", "Tuner", "Trainer", "Sibling")  # these take long, and keep checkpoints
 # their executors load neither TensorFlow nor Beam, so they start in a second or two
 WITHOUT_TENSORFLOW = frozenset({"ImportSchemaGen", "Labels", VERDICT, "ModelCard", PUSHER})
 # they wait for a process of their own, so a local run goes on with what does not need them

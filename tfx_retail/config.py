@@ -3,7 +3,7 @@
 Every path is relative to the folder of the YAML file. Each field carries its description; `docs/config.md` is made from them.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -259,6 +259,18 @@ class PretrainConfig(Section, frozen=True):
     temperature: Annotated[float, Meta(gt=0.0, le=1.0, description="what cosines are divided by")] = 0.2
 
 
+class TuneConfig(Section, frozen=True):
+    """A search for settings of the training by short ones; the Trainer then takes the best, and `tuned.yaml` keeps them."""
+
+    space: Annotated[
+        dict[str, tuple[Any, ...]],
+        Meta(min_length=1, description="values to try of settings of `model` and `train`: `train.learning_rate: [0.001, 0.002]`"),
+    ]
+    trials: Annotated[int, Meta(ge=1, description="combinations that are tried, at random")] = 8
+    epochs: Annotated[int, Meta(ge=1, description="passes over the train split in each trial")] = 10
+    seed: Annotated[int, Meta(ge=0, description="seed of the search")] = 1
+
+
 class Rule(Section, frozen=True):
     """One condition of the blessing: a metric on the eval role has to reach a value."""
 
@@ -389,6 +401,7 @@ class Config(Section, frozen=True):
     calibration: CalibrationConfig = CalibrationConfig()
     abstain: AbstainConfig = AbstainConfig()
     unknowns: UnknownsConfig = UnknownsConfig()
+    tune: Annotated[TuneConfig | None, Meta(description="none: the settings are as they stand here")] = None
     pretrain: Annotated[PretrainConfig | None, Meta(description="none: the classifier's trunk begins as `model.weights` says")] = None
     card: CardConfig = CardConfig()
     beam: BeamConfig = BeamConfig()

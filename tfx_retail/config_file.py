@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 import yaml
 
+from tfx_retail import tuned
 from tfx_retail.config import Config, Section
 from tfx_retail.errors import UserError
 from tfx_retail.features import ROLES
@@ -203,6 +204,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield "data.manifests: format manifest needs at least one"
     if data.format == "idx" and not data.idx_files:
         yield "data.idx_files: format idx needs at least one pair of files"
+    yield from tuned.faults(config)
     if config.train.max_steps == 0 and config.train.warmup_epochs >= config.train.epochs:
         yield f"train.warmup_epochs: {config.train.warmup_epochs:g} is not less than train.epochs ({config.train.epochs})"
     if config.train.image_size and config.model.backbone != "compact":

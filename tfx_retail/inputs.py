@@ -122,7 +122,7 @@ def training_view(config: Config) -> Config:
 
 def pretraining_view(config: Config) -> Config:
     """Returns `training_view` for the training of a trunk, which takes network, changes of images and optimizer from it."""
-    return msgspec.structs.replace(training_view(config), pretrain=None)
+    return msgspec.structs.replace(training_view(config), pretrain=None, tune=None)
 
 
 def sibling_view(config: Config) -> Config:

@@ -9,14 +9,8 @@ from tfx_retail import config_file
 from tfx_retail.config import Config
 from tfx_retail.config_file import ConfigError
 
-_FIXED = (
-    "name",
-    "root",
-    "serving.dir",
-    "airflow",
-    "unknowns.hold_out",
-    "pretrain",
-)  # where things lie, and the DAG itself: those are of all runs
+# where things lie, and what makes the nodes of the DAG: those are of all runs
+_FIXED = ("name", "root", "serving.dir", "airflow", "unknowns.hold_out", "pretrain", "tune")
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

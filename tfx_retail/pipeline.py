@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from tfx.components import Trainer
+from tfx.components import Trainer, Tuner
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 
-from tfx_retail import lineage, preprocessing, pretraining, training
-from tfx_retail.compiled import CALIBRATOR, LEARNERS, PRETRAIN, PUSHER, SIBLING, TRAINER, VERDICT
+from tfx_retail import lineage, preprocessing, pretraining, training, tuning
+from tfx_retail.compiled import CALIBRATOR, LEARNERS, PRETRAIN, PUSHER, SIBLING, TRAINER, TUNER, VERDICT
 from tfx_retail.components.calibrator import Calibrator
 from tfx_retail.components.data_gate import DataGate
 from tfx_retail.components.evaluator import SkuEvaluator
@@ -50,9 +50,12 @@ def build_pipeline(config: Config, inputs: RunInputs) -> Pipeline:
 
 def checkpoint_folders(config: Config, inputs: RunInputs) -> dict[str, Path]:
     """Returns where nodes that train keep their state: one place for one combination of settings, data, labels and code."""
-    views = {TRAINER: training_view(config)} | ({SIBLING: sibling_view(config)} if config.unknowns.hold_out else {})
+    views = {TRAINER: training_view(config)}
+    views |= {SIBLING: sibling_view(config)} if config.unknowns.hold_out else {}
     given = (inputs.data_digest, inputs.labels.name, inputs.catalog.name, inputs.crops_digest, code_digest(training.__name__))
     digests = {node: text_digest(msgspec.json.encode((view, config.split)), *given) for node, view in views.items()}
+    if config.tune:
+        digests[TUNER] = text_digest(digests[TRAINER], code_digest(tuning.__name__))
     if config.pretrain:
         code = code_digest(pretraining.__name__)
         digests[PRETRAIN] = text_digest(_json(pretraining_view(config)), _json(config.pretrain), inputs.crops_digest, code)
@@ -66,7 +69,8 @@ def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
     transform = _transform(inputs, examples, schema)
     transform.add_upstream_nodes([gate, labels])
     pretrain = _pretrain(config, inputs) if config.pretrain else None
-    trainer = _trainer(config, inputs, examples, transform, pretrain)
+    tuner = _tuner(config, inputs, examples, transform, pretrain) if config.tune else None
+    trainer = _trainer(config, inputs, examples, transform, pretrain, tuner)
     sibling = _sibling(config, inputs, examples, transform, pretrain) if config.unknowns.hold_out else None
     made = Made(
         examples=examples.outputs["examples"],
@@ -76,8 +80,8 @@ def _nodes(config: Config, inputs: RunInputs) -> list[BaseNode]:
         labels=labels.outputs["labels"],
         sibling=sibling.outputs["sibling"] if sibling else None,
     )
-    before = [*data.values(), transform, *([pretrain] if pretrain else []), trainer, *([sibling] if sibling else [])]
-    return [*before, *finishing_nodes(config, inputs, made, untaught=False)]
+    learners = [node for node in (pretrain, tuner, trainer, sibling) if node]
+    return [*data.values(), transform, *learners, *finishing_nodes(config, inputs, made, untaught=False)]
 
 
 def _data_nodes(config: Config, inputs: RunInputs) -> dict[str, Any]:
@@ -138,24 +142,43 @@ def _pretrain(config: Config, inputs: RunInputs) -> BaseNode:
     ).with_id(PRETRAIN)
 
 
-def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: CountingTransform, pretrain: Any) -> Trainer:
-    checkpoints = checkpoint_folders(config, inputs)[TRAINER]
+def _trainer(config: Config, inputs: RunInputs, examples: Any, transform: CountingTransform, pretrain: Any, tuner: Any) -> Trainer:
     return Trainer(
         run_fn=f"{training.__name__}.{training.run_fn.__name__}",
-        examples=examples.outputs["examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        base_model=pretrain.outputs["trunk"] if pretrain else None,
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
-        custom_config={
-            "config": _json(training_view(config)),
-            "labels": str(inputs.labels),
-            "catalog": str(inputs.catalog),
-            "checkpoints": str(checkpoints),
-            "progress": str(checkpoints / "progress.jsonl"),
-            "code_digest": code_digest(training.__name__),
-        },
+        hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
+        custom_config=_training_config(config, inputs, TRAINER) | {"code_digest": code_digest(training.__name__)},
+        **_learnt_from(examples, transform, pretrain),
     ).with_id(TRAINER)
+
+
+def _tuner(config: Config, inputs: RunInputs, examples: Any, transform: CountingTransform, pretrain: Any) -> Tuner:
+    custom = {"fragment": str(workspace(config).root / "tuned.yaml"), "code_digest": code_digest(tuning.__name__)}
+    return Tuner(
+        tuner_fn=f"{tuning.__name__}.{tuning.tuner_fn.__name__}",
+        custom_config=_training_config(config, inputs, TUNER) | custom,
+        **_learnt_from(examples, transform, pretrain),
+    ).with_id(TUNER)
+
+
+def _learnt_from(examples: Any, transform: CountingTransform, pretrain: Any) -> dict[str, Any]:
+    return {
+        "examples": examples.outputs["examples"],
+        "transform_graph": transform.outputs["transform_graph"],
+        "base_model": pretrain.outputs["trunk"] if pretrain else None,
+        "train_args": trainer_pb2.TrainArgs(splits=["train"]),
+        "eval_args": trainer_pb2.EvalArgs(splits=["validation"]),
+    }
+
+
+def _training_config(config: Config, inputs: RunInputs, node: str) -> dict[str, str]:
+    checkpoints = checkpoint_folders(config, inputs)[node]
+    return {
+        "config": _json(training_view(config)),
+        "labels": str(inputs.labels),
+        "catalog": str(inputs.catalog),
+        "checkpoints": str(checkpoints),
+        "progress": str(checkpoints / "progress.jsonl"),
+    }
 
 
 def _sibling(config: Config, inputs: RunInputs, examples: Any, transform: CountingTransform, pretrain: Any) -> BaseNode:

@@ -71,6 +71,11 @@ def _pretrained(facts: dict[str, Any]) -> str:
     return f"{facts['images']:,} unlabelled crops{refused}, {facts['epochs']} epochs, loss {first:.2f} to {last:.2f}"
 
 
+def _tuned(facts: list[dict[str, Any]]) -> str:
+    best = ", ".join(f"{key} {value}" for key, value in facts[0].items() if key not in ("trial_id", "score"))
+    return f"{len(facts)} trials, val loss {facts[-1]['score']:.3f} to {facts[0]['score']:.3f}; best: {best}"
+
+
 def _sibling(facts: dict[str, Any]) -> str:
     found, held = facts["reported"][facts["kind"]], len(facts["choosing"]) + len(facts["reporting"])
     worth = "none of them in eval" if found["auroc"] is None else f"AUROC {found['auroc']:.3f}, {found['passed']:.0%} passed"
@@ -99,11 +104,12 @@ def _infra(facts: dict[str, Any]) -> str:
     return "a fresh process gives the trainer's answers" if facts["passed"] else f"failed: {facts['reason']}"
 
 
-_MAKERS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
+_MAKERS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "ExampleGen": ("report", "ingest.json", _ingest),
     "DataGate": ("check", "data_check.json", _data_check),
     "Trainer": ("model_run", "history.json", _history),
     "Pretrain": ("trunk", "Format-Serving/pretrain.json", _pretrained),
+    "Tuner": ("tuner_results", "tuner_results.json", _tuned),
     "Sibling": ("sibling", "sibling.json", _sibling),
     "Calibrator": ("model", "Format-Serving/assets.extra/doubt.json", _doubt),
     "Predictions": ("predictions", "predictions.json", _predictions),

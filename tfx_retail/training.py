@@ -17,9 +17,10 @@ import msgspec
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_retail import answers, catalog, fitting, handover, labels, measurements, model, training_data
+from tfx_retail import answers, catalog, fitting, handover, labels, measurements, model, training_data, tuned
 from tfx_retail.answers import Hierarchy
 from tfx_retail.config import Config
+from tfx_retail.digests import text_digest
 from tfx_retail.fitting import Fitted
 from tfx_retail.trained import Taught, Trained
 from tfx_retail.training_data import Counts, Sources
@@ -37,10 +38,13 @@ def run_fn(fn_args: Any) -> None:
     """
     settings = fn_args.custom_config
     config = msgspec.json.decode(settings["config"], type=Config)
-    config = begun_with(config, getattr(fn_args, "base_model", None))
+    chosen = (getattr(fn_args, "hyperparameters", None) or {}).get("values", {})
+    config = begun_with(tuned.applied(config, chosen), getattr(fn_args, "base_model", None))
     graph = tft.TFTransformOutput(fn_args.transform_output)
-    lists, counted = _counted(graph, settings, config)
-    checkpoints, run_dir = Path(settings["checkpoints"]), Path(fn_args.model_run_dir)
+    lists, counted = counted_of(graph, settings, config)
+    # a search that is run anew may choose otherwise: a training never goes on from one with other settings
+    checkpoints = Path(settings["checkpoints"], *([text_digest(json.dumps(chosen, sort_keys=True))] if chosen else []))
+    run_dir = Path(fn_args.model_run_dir)
     sources = Sources(fn_args.train_files, fn_args.eval_files, graph)
     fitted = trained(config, counted, sources, checkpoints=checkpoints, run_dir=run_dir, progress=settings.get("progress"))
     _hand_over(config, fitted, lists, counted, fn_args)
@@ -64,7 +68,8 @@ def trained(config: Config, counted: Counts, sources: Sources, *, checkpoints: P
     return fitted
 
 
-def _counted(graph: tft.TFTransformOutput, settings: dict[str, Any], config: Config) -> tuple[Hierarchy, Counts]:
+def counted_of(graph: tft.TFTransformOutput, settings: dict[str, Any], config: Config) -> tuple[Hierarchy, Counts]:
+    """Returns the label lists and what is to be learnt of them, for the `labels` and `catalog` of `custom_config`."""
     order, products = labels.read(Path(settings["labels"])), catalog.read(Path(settings["catalog"]), "csv")
     examples = training_data.examples(graph, [label.sku for label in order])
     lists = answers.hierarchy(order, products, examples > 0)

@@ -88,7 +88,7 @@ def _word(kind: Any) -> str:
         return f"list of {_word(inner[0])}" if inner[-1] is Ellipsis else "[" + ", ".join(map(_word, inner)) + "]"
     if get_origin(kind) is dict:
         return f"{{{_word(inner[0])}: {_word(inner[1])}}}"
-    return {str: "text", int: "integer", float: "number", bool: "`true`, `false`"}[kind]
+    return {str: "text", int: "integer", float: "number", bool: "`true`, `false`", Any: "value"}[kind]
 
 
 def _metas(kind: Any) -> list[Meta]:

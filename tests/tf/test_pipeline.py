@@ -6,8 +6,8 @@ import msgspec
 
 from tests.tf import retail_set
 from tfx_retail import compiling
-from tfx_retail.compiled import PRETRAIN, SIBLING, TRAINER
-from tfx_retail.config import Config, PretrainConfig, UnknownsConfig
+from tfx_retail.compiled import PRETRAIN, SIBLING, TRAINER, TUNER
+from tfx_retail.config import Config, PretrainConfig, TuneConfig, UnknownsConfig
 from tfx_retail.inputs import RunInputs
 from tfx_retail.launch import compile_for_run
 from tfx_retail.node_run import checkpoints_of
@@ -48,6 +48,16 @@ def test_a_trunk_that_is_trained_first_is_what_trainer_and_sibling_begin_with(tm
         (given,) = nodes[name].inputs.inputs[channel].channels
         assert given.producer_node_query.id == PRETRAIN
     assert checkpoints_of(nodes[PRETRAIN]) == checkpoint_folders(settings, inputs(tmp_path))[PRETRAIN]
+
+
+def test_a_search_comes_before_the_trainer_which_takes_what_it_chose(tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(config(tmp_path), tune=TuneConfig(space={"model.width": (8, 16)}))
+    compiled = compile_for_run(build_pipeline(settings, inputs(tmp_path)), "run")
+    nodes = {item.pipeline_node.node_info.id: item.pipeline_node for item in compiled.nodes}
+    (given,) = nodes[TRAINER].inputs.inputs["hyperparameters"].channels
+    assert given.producer_node_query.id == TUNER
+    folders = checkpoint_folders(settings, inputs(tmp_path))
+    assert checkpoints_of(nodes[TUNER]) == folders[TUNER] != folders[TRAINER]
 
 
 def test_a_sibling_leaves_the_trainers_own_state_where_it_was(tmp_path: Path) -> None:
