@@ -10,8 +10,9 @@ export KERAS_HOME ?= $(CURDIR)/.cache/keras
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup ## sample data, training, blessing, pushing; ends with where the model and the report are
+demo: setup ## sample data, training, blessing, pushing; where the model and the report are; two sizes told apart
 	@.venv/bin/tfx-retail run configs/sample.yaml
+	@$(python) -m tools.size_pair configs/sample.yaml
 
 test: setup ## format, lint, types, import contracts, every test, one whole run: under 10 minutes on 2 cores
 	@tools/test.sh
