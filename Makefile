@@ -12,7 +12,7 @@ help: ## this list
 
 demo: setup ## sample data, training, blessing, pushing; where the model and the report are; two sizes told apart
 	@.venv/bin/tfx-retail run configs/sample.yaml
-	@$(python) -m tools.size_pair configs/sample.yaml
+	@TF_CPP_MIN_LOG_LEVEL=3 $(python) -W ignore -m tools.size_pair configs/sample.yaml
 
 test: setup ## format, lint, types, import contracts, every test, one whole run: under 10 minutes on 2 cores
 	@tools/test.sh
