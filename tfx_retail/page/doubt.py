@@ -108,8 +108,8 @@ def _taken(shown: Mapping[str, MeasuredDoubt]) -> Table:
 def _worth(cases: Sequence[_Case]) -> Table:
     columns = [Column("answers"), Column("calibration")]
     columns += [Column("calibration error", "number", "mean distance of confidence and share of right answers, without what chance adds")]
-    columns += [Column("as mostly printed", "number", "the same with what chance adds")]
-    columns += [Column("by chance", "number", "what a perfect model would show as mostly printed"), Column("Brier score", "number")]
+    columns += [Column("plain", "number", "as it is mostly printed: with what chance adds")]
+    columns += [Column("by chance", "number", "what the plain error of a perfect model would be"), Column("Brier score", "number")]
     columns += [Column("log loss", "number"), Column("crops", "number"), Column("scenes", "number")]
     return table("worth", "What confidences are worth, before and after calibration", columns, [_worth_row(case) for case in cases])
 

@@ -61,7 +61,7 @@
     if (choice) choice.addEventListener("change", () => { page = 0; draw(); });
     back.addEventListener("click", () => { page -= 1; draw(); });
     next.addEventListener("click", () => { page += 1; draw(); });
-    box.querySelector(".tools").hidden = data.rows.length < 8;
+    box.querySelector(".tools").hidden = box.querySelector(".pager").hidden = data.rows.length < 8;
     draw();
   }
 
