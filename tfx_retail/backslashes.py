@@ -2,7 +2,7 @@ r"""Makes ML Metadata's PostgreSQL source take strings with a backslash: stored 
 
 It quotes with libpq's PQescapeLiteral, which returns ` E'a\\b'` for `a\b` and `'ab'` for `ab`; it cuts the first and the last character off
 and quotes again, so any backslash ends in a syntax error. TFX writes backslashes: JSON in JSON, and the trace of a node that failed.
-Seen with ml-metadata 1.16.0 on PostgreSQL 15; single and double quotes, line breaks and Chinese signs are stored well.
+Seen with ml-metadata 1.16.0 and 1.21.0 on PostgreSQL 15; single and double quotes, line breaks and Chinese signs are stored well.
 """
 
 from collections.abc import Callable

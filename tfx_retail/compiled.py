@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tfx_retail import platforms
 from tfx_retail.config import Config
 from tfx_retail.digests import text_digest
 from tfx_retail.errors import UserError
@@ -50,6 +51,7 @@ class Compiled(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     config: Config
     nodes: tuple[Node, ...]  # in an order in which they can run
     run_id: str = ""
+    tfx: str = ""  # version of TFX that wrote the run's `pipeline.json`
     ir_digest: str = ""  # of the run's `pipeline.json`, TFX's own format, beside this file
     digest: str = ""  # over all that stands above
 
@@ -69,7 +71,8 @@ def package_version() -> str:
 
 def sealed(config: Config, nodes: tuple[Node, ...], *, run_id: str = "", ir_digest: str = "") -> Compiled:
     """Returns a compiled pipeline of this version of the package, with its digest."""
-    bare = Compiled(format=FORMAT, package=package_version(), config=config, nodes=nodes, run_id=run_id, ir_digest=ir_digest)
+    tfx = platforms.tfx_version() if ir_digest else ""
+    bare = Compiled(format=FORMAT, package=package_version(), config=config, nodes=nodes, run_id=run_id, tfx=tfx, ir_digest=ir_digest)
     return msgspec.structs.replace(bare, digest=_digest(msgspec.to_builtins(bare)))
 
 
@@ -85,7 +88,8 @@ def read(path: Path, cure: str = "") -> Compiled:
       cure: what messages say is to be done, if that is not to compile the configuration again.
 
     Raises:
-      CompiledError: the file is missing, cut off, of another version of this package, or was changed since it was compiled.
+      CompiledError: the file is missing, cut off, of another version of this package, of a run that another TFX began, or was changed since
+        it was compiled.
     """
     cure = cure or f"compile it again: tfx-retail compile CONFIG -o {path}"
     tree = _tree(path, cure)
@@ -94,6 +98,12 @@ def read(path: Path, cure: str = "") -> Compiled:
         raise CompiledError(
             f"{path}: compiled by tfx-retail {made_by} (format {tree.get('format')}), but {installed} (format {FORMAT}) is installed here; "
             f"install the same version in both environments and {cure}"
+        )
+    begun_with, here = tree.get("tfx", ""), platforms.tfx_version()
+    if begun_with not in ("", here) and here:
+        raise CompiledError(
+            f"{path}: this run began with TFX {begun_with}, but {here} is installed here; a run ends on the platform that began it: "
+            f"let its tasks call the environment of TFX {begun_with}, or begin anew here: {cure}"
         )
     if tree.get("digest") != _digest(tree):
         raise CompiledError(f"{path}: was changed by hand since it was compiled; change the configuration and {cure}")

@@ -5,6 +5,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from tfx_retail import platforms
+
 _PACKAGE = Path(__file__).parent
 
 
@@ -21,9 +23,10 @@ def text_digest(*parts: str | bytes) -> str:
 def code_digest(module: str) -> str:
     """Returns a digest over the source of a module of this package and of all modules of the package that it imports.
 
-    So a change of the command line or the report does not train a model anew, and a change of the network does.
+    So a change of the command line or the report does not train a model anew, and a change of the network does. The version of TFX counts
+    as code: what the other platform made is not taken over.
     """
-    return text_digest(*(_source(name) for name in sorted(_reachable(module))))
+    return text_digest(platforms.tfx_version(), *(_source(name) for name in sorted(_reachable(module))))
 
 
 def _reachable(module: str) -> set[str]:

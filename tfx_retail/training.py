@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import msgspec
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -136,6 +137,10 @@ def scratch_folder(checkpoints: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+# what `tf.summary.scalar` writes; itself it needs TensorBoard, which TensorFlow 2.21 no longer brings along
+_SCALAR = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"))
+
+
 @contextmanager
 def reporter(progress: str | None, run_dir: Path) -> Iterator[Callable[[dict[str, float]], None]]:
     """Yields the function that tells of progress: a line of JSON for the runner, and TensorBoard's scalars after each epoch."""
@@ -148,7 +153,7 @@ def reporter(progress: str | None, run_dir: Path) -> Iterator[Callable[[dict[str
             file.write(json.dumps({name: _rounded(value) for name, value in facts.items()}) + "\n")
             if "val_loss" in facts:
                 for name in ("loss", "val_loss", "val_accuracy", "learning_rate"):
-                    tf.summary.scalar(name, facts[name], step=int(facts["epoch"]))
+                    tf.summary.write(name, np.float32(facts[name]), step=int(facts["epoch"]), metadata=_SCALAR)
                 writer.flush()
 
         yield report

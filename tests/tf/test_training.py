@@ -69,8 +69,13 @@ def test_progress_lines_count_epochs_and_steps(trained: Path) -> None:
     assert ends[-1]["step"] == 72
 
 
-def test_tensorboard_gets_a_file(trained: Path) -> None:
-    assert len(list((trained / "run").glob("events.out.tfevents.*"))) == 1
+def test_tensorboard_gets_a_file_with_four_curves(trained: Path) -> None:
+    (file,) = (trained / "run").glob("events.out.tfevents.*")
+    events = [tf.compat.v1.Event.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(file))]
+    values = [(event.step, value) for event in events for value in event.summary.value]
+    assert [step for step, value in values if value.tag == "val_loss"] == list(range(1, 13))
+    assert {value.tag for _, value in values} == {"loss", "val_loss", "val_accuracy", "learning_rate"}
+    assert {value.metadata.plugin_data.plugin_name for step, value in values if step == 1} == {"scalars"}
 
 
 def test_a_killed_training_goes_on_to_the_same_end(packs: RetailSet, tmp_path: Path) -> None:

@@ -80,12 +80,13 @@ def analyse(pipeline: beam.Pipeline, predictions: Path, folder: Path) -> None:
     )
 
 
-def eval_config() -> tfma.EvalConfig:
+def eval_config() -> config_pb2.EvalConfig:
     """Returns what TFMA measures: one model spec a signature, its scores read from the files."""
-    return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(name=name, prediction_key=f"{name}/{SKU_SCORES}", label_key=LABEL) for name in SIGNATURES],
-        slicing_specs=[tfma.SlicingSpec(), *(tfma.SlicingSpec(feature_keys=[name]) for name in SLICES)],
-        metrics_specs=[tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name=metrics.AnswerMetrics.__name__, module=metrics.__name__)])],
+    answers = config_pb2.MetricConfig(class_name=metrics.AnswerMetrics.__name__, module=metrics.__name__)
+    return config_pb2.EvalConfig(
+        model_specs=[config_pb2.ModelSpec(name=name, prediction_key=f"{name}/{SKU_SCORES}", label_key=LABEL) for name in SIGNATURES],
+        slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=[name]) for name in SLICES)],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=[answers])],
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 from msgspec import Struct
 
+from tfx_retail import platforms
 from tfx_retail.config import Role, SplitConfig
 from tfx_retail.features import ROLES
 from tfx_retail.ingest.record import DataError
@@ -190,8 +191,8 @@ def _deal_in_time(photos: Sequence[PhotoRow], units: list[_Unit], shares: Mappin
 
 def _moment(photo: PhotoRow) -> datetime:
     text = photo.taken_at
-    try:  # Python 3.10 does not know the Z
-        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    try:
+        moment = platforms.moment(text)
     except ValueError:
         raise DataError(f"{photo.source_file}: taken_at of {photo.photo_id} is {text!r}, expected ISO 8601, say 2024-05-17") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)  # a clock without zone is compared as it stands

@@ -3,8 +3,8 @@
 import codecs
 import math
 import unicodedata
-from datetime import datetime
 
+from tfx_retail import platforms
 from tfx_retail.ingest.paths import read_bytes
 from tfx_retail.ingest.record import DataError, Fault
 
@@ -97,8 +97,8 @@ def moment(text: str, name: str) -> str:
     cleaned = text.strip()
     if not cleaned:
         return ""
-    try:  # Python 3.10 does not know the Z
-        datetime.fromisoformat(cleaned[:-1] + "+00:00" if cleaned.endswith("Z") else cleaned)
+    try:
+        platforms.moment(cleaned)
     except ValueError:
         raise Fault(f"{name} is {cleaned!r}, expected ISO 8601, say 2024-05-17 or 2024-05-17T09:30:00") from None
     return cleaned
