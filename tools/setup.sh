@@ -2,24 +2,30 @@
 # Makes .venv what uv.lock says. A second call with nothing changed returns at once.
 #
 # Finds or installs uv, chooses the platform, finds or fetches its Python, installs. Writes inside the project and uv's cache only.
-# Variables: PYTHON=3.10 names the platform instead of choosing; what uv and pip themselves read (indexes, certificates) is left alone.
+# Two platforms, one lock: TFX 1.21 on Python 3.11 to 3.13 where the C library is new enough, else TFX 1.16 on Python 3.10.
+# Variables: PYTHON=3.12 names the platform instead of choosing; what uv and pip themselves read (indexes, certificates) is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 private="$PWD/.cache"
 uv_wanted=0.7.0   # the first that reads this lock's format
+glibc_wanted=2.39   # what ml-metadata and tensorflow-data-validation 1.21 are built for: the highest manylinux tag in uv.lock
+newer=(3.13 3.12 3.11)   # for TFX 1.21, the best first
 unset VIRTUAL_ENV PYTHONHOME PYTHONPATH   # another environment's are not ours
 export UV_PROJECT_ENVIRONMENT="$PWD/.venv"
 
 main() {
   local fingerprint
   fingerprint=$(sha256sum uv.lock pyproject.toml tools/setup.sh | sha256sum | cut -c1-16)" $PWD ${PYTHON:-}"
-  if [ "$(cat .venv/.made_from 2>/dev/null)" = "$fingerprint" ] && .venv/bin/python -c '' 2>/dev/null; then return; fi
+  if [ "$(cat .venv/.made_from 2>/dev/null)" = "$fingerprint" ] && .venv/bin/python -c '' 2>/dev/null; then
+    say "$(cat .venv/.chosen)"
+    return
+  fi
   mkdir -p "$private"
   keep_uv_cache_writable
   find_uv
   choose_platform
-  find_python
   install_packages
+  printf '%s' "$chosen" > .venv/.chosen
   printf '%s' "$fingerprint" > .venv/.made_from
 }
 
@@ -50,8 +56,10 @@ find_uv() {
 
 new_enough() {
   local found
-  found=$("$1" --version 2>/dev/null | cut -d' ' -f2) && [ -n "$found" ] && [ "$(printf '%s\n' "$uv_wanted" "$found" | sort -V | head -1)" = "$uv_wanted" ]
+  found=$("$1" --version 2>/dev/null | cut -d' ' -f2) && [ -n "$found" ] && at_least "$found" "$uv_wanted"
 }
+
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -1)" = "$2" ]; }
 
 # Whatever Python runs will do: it only carries uv's binary here. pip asks rustc for its version, and rustup's stand-in would write to HOME.
 install_uv_with() {
@@ -74,25 +82,63 @@ pythons() {
 
 # ---- platform and Python ----
 
-# TFX 1.21 wants glibc 2.39 and a compiler; until it is supported here, every machine gets TFX 1.16, and with it Python 3.10.
 choose_platform() {
-  version=${PYTHON:-3.10}
-  if [ -n "${PYTHON:-}" ]; then reason="PYTHON=$PYTHON asks for it"; else reason="TFX 1.16, which runs on any glibc"; fi
+  local glibc obstacle
+  glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2 || true)
+  obstacle=$(obstacle_to_newer "$glibc")
+  case "${PYTHON:-}" in
+    3.10 | 3.10.*) use 1.16 "PYTHON=$PYTHON asks for it" "$PYTHON" ;;
+    3.11 | 3.11.* | 3.12 | 3.12.* | 3.13 | 3.13.*)
+      [ -z "$obstacle" ] || stop "PYTHON=$PYTHON asks for TFX 1.21, but $obstacle; leave PYTHON away for TFX 1.16, or try tools/debian13.sh make test"
+      use 1.21 "PYTHON=$PYTHON asks for it" "$PYTHON" ;;
+    "")
+      if [ -n "$obstacle" ]; then use 1.16 "TFX 1.21 is not for this machine: $obstacle" 3.10
+      else use 1.21 "the newest there is, glibc $glibc is new enough" "${newer[@]}"; fi ;;
+    *) stop "PYTHON=$PYTHON: TFX 1.16 runs on Python 3.10, TFX 1.21 on 3.11, 3.12 and 3.13; name one of these, or none" ;;
+  esac
+}
+
+# Nothing, where TFX 1.21 can be installed here.
+obstacle_to_newer() {
+  if [ -z "$1" ]; then echo "there is no glibc here"
+  elif ! at_least "$1" "$glibc_wanted"; then echo "glibc is $1, its packages are built for $glibc_wanted (Debian 13, Ubuntu 24.04)"
+  elif [ "$(uname -m)" != x86_64 ]; then echo "its packages are built for x86_64, this is $(uname -m)"; fi
+}
+
+# use TFX REASON PYTHON...: the first Python that is here, else the first that uv can fetch.
+use() {
+  local tfx=$1 reason=$2
+  shift 2
+  find_python "$@"
+  chosen="Python $("$python" -c 'import platform; print(platform.python_version())') with TFX $tfx: $reason"
 }
 
 find_python() {
+  for version in "$@"; do if find_installed; then return; fi; done
+  for version in "$@"; do if fetch; then return; fi; done
+  stop "Python $1 is missing and could not be fetched (.cache/uv.log): install it (pyenv install $1, or your system's package), run make again"
+}
+
+find_installed() {
   local candidate
   for candidate in "$("$uv" python find --system --no-project --no-python-downloads "$version" 2>/dev/null || true)" $(pyenv_pythons "$version*"); do
     if [ -n "$candidate" ] && works "$candidate"; then python=$candidate; return; fi
   done
-  say "Python $version is not installed: uv fetches it into .cache/python"
-  export UV_PYTHON_INSTALL_DIR="$private/python"
-  if "$uv" python install --no-bin "$version" >> "$private/uv.log" 2>&1 && python=$("$uv" python find --managed-python --no-project "$version") && works "$python"; then return; fi
-  stop "Python $version is missing and could not be fetched (.cache/uv.log): install it (pyenv install $version, or your system's package), run make again"
+  return 1
 }
 
+fetch() {
+  say "Python $version is not installed: uv fetches it into .cache/python"
+  export UV_PYTHON_INSTALL_DIR="$private/python"
+  "$uv" python install --no-bin "$version" >> "$private/uv.log" 2>&1 && python=$("$uv" python find --managed-python --no-project "$version") && works "$python"
+}
+
+# Complete, of the version, and with the headers that pyfarmhash is compiled against.
 works() {
-  "$1" -c 'import ctypes, sqlite3, ssl, sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' "$(printf '%s' "$version" | cut -d. -f1,2)" 2>/dev/null
+  "$1" -c '
+import ctypes, os, sqlite3, ssl, sys, sysconfig
+headers = os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
+sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1] or not headers)' "$(printf '%s' "$version" | cut -d. -f1,2)" 2>/dev/null
 }
 
 # Also those of a pyenv that lies in another user's home: sudo, containers and CI often leave HOME empty.
@@ -112,7 +158,7 @@ pyenv_pythons() {
 # ---- packages ----
 
 install_packages() {
-  say "Python $("$python" -c 'import platform; print(platform.python_version())') ($python): $reason"
+  say "$chosen"
   say "installing the locked packages into .venv: up to 1 GB to fetch, 3 GB unpacked"
   # Compiled now, once: where PYTHONDONTWRITEBYTECODE is set or .venv is read-only, every process would parse thousands of files: 20 s more to import TFX.
   if UV_PYTHON="$python" "$uv" sync --locked --extra tfx --compile-bytecode --quiet; then return; fi
