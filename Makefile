@@ -1,7 +1,7 @@
 # Everything starts here: each target first makes .venv what uv.lock says (tools/setup.sh; nothing to do the second time).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast test-faults test-airflow airflow-faults airflow airflow-down lint format docs bench test-deps clean setup
+.PHONY: help demo test test-platforms short fast test-faults test-airflow airflow-faults airflow airflow-down lint format docs bench test-deps clean setup
 
 python := .venv/bin/python
 # Keras writes a settings file into HOME when it is imported; not from here.
@@ -16,6 +16,12 @@ demo: setup ## sample data, training, blessing, pushing; where the model and the
 
 test: setup ## format, lint, types, import contracts, every test, one whole run: under 10 minutes on 2 cores
 	@tools/test.sh
+
+test-platforms: setup ## make test, then the short set on the other platform: root and debootstrap for TFX 1.21 on an older system
+	@tools/test_platforms.sh
+
+short: setup ## fast tests, TensorFlow tests, one whole run: what the other platform gets in test-platforms
+	@tools/test_short.sh
 
 fast: setup ## only the tests that need no TensorFlow: seconds
 	@$(python) -m pytest -q tests/fast
