@@ -11,9 +11,11 @@ import pytest
 
 from tests.tf import retail_set
 from tests.tf.retail_set import RetailSet
-from tfx_retail import answers, catalog, doubt, finishing, golden, handover, labels, signatures
+from tfx_retail import answers, catalog, doubt, finishing, golden, handover, labels, sibling, signatures
+from tfx_retail.calibration import Calibration
 from tfx_retail.errors import UserError
 from tfx_retail.finishing import Sources
+from tfx_retail.sibling import Sibling, Training
 from tfx_retail.trained import Taught, Trained
 from tfx_retail.versions import EXTRA
 
@@ -83,6 +85,31 @@ def test_what_is_accepted_stands_beside_the_model(trained: Path) -> None:
     assert (found.crops, found.groups, found.fitted_on) == (48, 12, "all")
     assert found.thresholds == {"serving_default": 0.5, "predict_sized": 0.5, "family": 0.5}
     assert doubt.read(trained / "network" / EXTRA) is None
+
+
+def test_what_a_sibling_tells_of_unknown_products_is_in_the_graph(packs: RetailSet, trained: Path, tmp_path: Path) -> None:
+    told = Sibling(
+        kind="distance",
+        threshold=0.2,
+        chosen={},
+        reported={},
+        recalls=[],
+        choosing=[],
+        reporting=["juice"],
+        known=4,
+        training=Training(epochs=1, seconds=1.0, val_accuracy=0.9, calibration=Calibration()),
+    )
+    names, odd = np.array(["juice"] * 3, np.str_), np.array([0.5, 0.6, 0.7])
+    evidence = sibling.Evidence(names, names, np.ones(3), odd, np.ones(3, bool), np.array([0.1, 0.2]))
+    sibling.write(tmp_path / "sibling", told, evidence)
+    sources = Sources(trained / "network", packs.labels, packs.catalog, packs.folder, sibling=tmp_path / "sibling")
+    found = finishing.finish(sources, retail_set.SETTINGS, tmp_path / "model")
+    assert found.unknown_kind == "distance"
+    assert 0.0 <= found.usual.highest <= found.usual.odd < 2.0
+    answered = signatures.predict(signatures.load(tmp_path / "model"), [retail_set.pack("cola", 703), b"no image"])
+    assert answered["unknown_score"][0] < 0.5  # near the mean of the train crops of its look
+    assert answered["unknown_score"][1] == 1.0
+    assert golden.check(tmp_path / "model") == []
 
 
 def known(*products: tuple[str, int, float]) -> Trained:
