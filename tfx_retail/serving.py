@@ -111,10 +111,10 @@ def weighed(outputs: Mapping[str, Any], ok: Any, measured: Evidence, corrections
     """
     logits = tf.gather(outputs["logits"], contents.columns, axis=1)
     unsized = answers.scores(logits, ok, contents.lists, corrections)
-    chosen = contents.unknown
-    if chosen and chosen.kind != "confidence":  # that is what the best look leaves, as the scores say already
+    chosen, odd = contents.unknown, unsized.unknown
+    if chosen and chosen.kind != "confidence":  # which is what the best look leaves, as the scores say already
         odd = unknown_score.score(chosen.kind, None, outputs["logits"], outputs["embedding"], chosen.means)
-        unsized = unsized._replace(unknown=tf.where(ok, odd, 1.0))
+    unsized = unsized._replace(unknown=tf.where(ok, odd, 1.0))  # without an image there is no product to know
     return unsized, answers.sized(unsized, measured, contents.lists)
 
 

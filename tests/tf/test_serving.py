@@ -99,6 +99,7 @@ def test_one_bad_image_is_its_own_rows_failure(model: Any) -> None:
     assert found["reason"].tolist() == [b"ok", b"bad_image", b"ok"]
     assert found["accepted"].tolist() == [True, False, True]
     assert found["sku"][1] != b""
+    assert found["unknown_score"][1] == 1.0
     embedding = signatures.predict(model, [retail_set.pack("cola", 301), b"no image"], signature="embed")["embedding"]
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), [1.0, 0.0], atol=1e-5)
 
