@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import settings
 
-settings.register_profile("house", max_examples=50, deadline=None, derandomize=True, database=None)
+settings.register_profile("house", max_examples=30, deadline=None, derandomize=True, database=None)
 settings.load_profile("house")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported: its C++ side reads it once

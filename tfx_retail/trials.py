@@ -88,12 +88,17 @@ def expect(evidence: Evidence, levels: Floats, *, doubt: float) -> Trials:
       doubt: errors, and as many right answers, that are added to what was seen: none among few does not mean that there are none.
     """
     groups = count_groups(evidence)
-    found = Trials(np.zeros(len(levels)), np.zeros(len(levels)))
-    for place, level in enumerate(levels if groups else ()):
-        accepted = evidence.score >= level
-        count = np.bincount(evidence.groups[accepted], minlength=groups)
-        errors = np.bincount(evidence.groups[accepted], weights=~evidence.right[accepted], minlength=groups)
-        some = count > 0
-        share = (float((errors[some] / count[some]).sum()) + doubt) / max(int(some.sum()) + 2 * doubt, 1)
-        found.trials[place], found.wrong[place] = some.mean(), share * some.mean()
-    return found
+    if not groups:
+        return Trials(np.zeros(len(levels)), np.zeros(len(levels)))
+    count, errors = (_accepted(evidence, rows, levels, groups) for rows in (np.ones(len(evidence.score), bool), ~evidence.right))
+    some = np.count_nonzero(count, axis=1)
+    wrong = np.divide(errors, count, out=np.zeros(count.shape), where=count > 0).sum(axis=1)
+    share = (wrong + doubt) / np.maximum(some + 2 * doubt, 1)
+    return Trials(some / groups, share * some / groups)
+
+
+def _accepted(evidence: Evidence, rows: Flags, levels: Floats, groups: int) -> Indices:
+    """Returns [T, G]: how many of the rows each of T falling thresholds accepts of each group."""
+    first = np.searchsorted(-levels, -evidence.score[rows])  # the strictest threshold that accepts each
+    cells = np.bincount(first * groups + evidence.groups[rows], minlength=(len(levels) + 1) * groups)
+    return np.asarray(cells.reshape(-1, groups)[:-1].cumsum(axis=0))

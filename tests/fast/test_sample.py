@@ -1,6 +1,7 @@
 import csv
 import os
 import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -46,7 +47,9 @@ def photos_of(folder: Path) -> list[Photo]:
     return found
 
 
-def test_the_same_seed_gives_the_same_bytes_whoever_draws(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_whoever_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # else each process that draws would import pytest first
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     alone = make(tmp_path / "a", photos=6, skus=14, seed=1, processes=1)
     together = make(tmp_path / "b", photos=6, skus=14, seed=1, processes=2)
     assert content(together.folder) == content(alone.folder)
@@ -143,12 +146,12 @@ def test_flavours_of_a_family_differ_in_a_narrow_band_only() -> None:
 
 
 def test_a_pack_touches_all_four_edges_of_its_box() -> None:
-    for item in assortment(40):
+    for item in assortment(20):
         opaque = pack(item.front, (90, 130)).getchannel("A").point([0] * 100 + [255] * 156)
         assert opaque.getbbox() == (0, 0, 90, 130)
 
 
-@pytest.mark.parametrize(("skus", "families", "looks"), [(12, 5, 10), (14, 5, 12), (20, 5, 18), (47, 12, 42), (2000, 500, 1800)])
+@pytest.mark.parametrize(("skus", "families", "looks"), [(12, 5, 10), (14, 5, 12), (20, 5, 18), (47, 12, 42), (600, 150, 540)])
 def test_any_number_of_skus_makes_a_sound_catalogue(tmp_path: Path, skus: int, families: int, looks: int) -> None:
     products = tuple(item.product for item in assortment(skus))
     catalog.write(catalog.of(products), tmp_path / "catalog.csv")
