@@ -1,5 +1,6 @@
 """Tests here take milliseconds because nothing that they touch loads TensorFlow; the one that does fails."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     if _loaded() and all(here in item.path.parents for item in items):
         raise pytest.UsageError(f"a module in tests/fast imports {', '.join(_loaded())}: such tests belong in tests/tf")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is there by now stays: no search for garbage needs to look at it again
 
 
 @pytest.fixture(autouse=True)
