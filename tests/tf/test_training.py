@@ -245,7 +245,7 @@ def test_two_heads_give_joint_logits_of_families_and_looks() -> None:
     network = model.build(ModelConfig(image_size=32, width=8, blocks=(1,), embedding_dim=4), (1, 0, 1, 1))
     head = network.get_layer("logits")
     assert [weight.shape for weight in head.weights] == [(4, 2), (2,), (4, 4), (4,)]
-    for weight, value in zip(head.weights, (0.0, [1.0, 3.0], 0.0, [np.log(1), 9.0, np.log(2), np.log(5)]), strict=True):
+    for weight, value in zip(head.weights, ([0.0], [1.0, 3.0], [0.0], [np.log(1), 9.0, np.log(2), np.log(5)]), strict=True):
         weight.assign(np.broadcast_to(value, weight.shape))
     logits = network(tf.zeros((1, 32, 32, 3)), training=False)["logits"]
     np.testing.assert_allclose(logits[0], [3 + np.log(1 / 8), 1.0, 3 + np.log(2 / 8), 3 + np.log(5 / 8)], rtol=1e-6)
