@@ -12,7 +12,7 @@ m once (1 - m) ** -n exceeds 2 / alpha, which is Clopper and Pearson's bound for
 Source: Waudby-Smith and Ramdas, Estimating means of bounded random variables by betting, JRSS B 86 (2024), sections 3 and 4; the mean of
 bets is their hedge over a grid, fixed beforehand so that the order of groups does not matter.
 
-What is asked of thousands of slices is worked out for all of them at once: `p_values`, `lowers`, `uppers`, `smallest_seen`.
+What is asked of thousands of slices is worked out for all of them at once: `p_values`, `ends`, `smallest_seen`.
 """
 
 import math
@@ -45,6 +45,10 @@ class Totals(NamedTuple):
         """The mean over all crops; NaN without groups."""
         return float(self.sums.sum() / self.sizes.sum()) if len(self.sizes) else math.nan
 
+    def less(self, value: float) -> "Totals":
+        """Returns the same with the value taken off each crop."""
+        return Totals(self.sizes, self.sums - value * self.sizes)
+
     def negated(self) -> "Totals":
         """Returns the same with the sign changed: what is a lower bound of one is an upper bound of the other."""
         return Totals(self.sizes, -self.sums)
@@ -66,12 +70,12 @@ def p_below(totals: Totals, claim: float, high: float) -> float:
 
 def lower(totals: Totals, level: float, low: float) -> float:
     """Returns what the mean is above, but for a probability of at most `level`; `low` without groups."""
-    return float(lowers([totals], [level], low)[0])
+    return low + float(_above_zero([totals.less(low)], [level])[0])
 
 
 def upper(totals: Totals, level: float, high: float) -> float:
     """Returns what the mean is below, but for a probability of at most `level`; `high` without groups."""
-    return -lower(totals.negated(), level, -high)
+    return high - float(_above_zero([totals.negated().less(-high)], [level])[0])
 
 
 def p_values(slices: Sequence[Totals], claim: float, low: float) -> Floats:
@@ -79,22 +83,15 @@ def p_values(slices: Sequence[Totals], claim: float, low: float) -> Floats:
     return _by_parts(slices, 1.0, lambda kinds, _: _p_values(kinds, kinds.sums, np.full((1, len(kinds.starts)), claim), low)[0])
 
 
-def lowers(slices: Sequence[Totals], levels: Sequence[float], low: float) -> Floats:
-    """Returns [S] what each slice's mean is above, but for a probability of at most its level: `lower` of each."""
-    of_slices = np.array(levels, float)
+def ends(slices: Sequence[Totals], levels: tuple[Sequence[float], Sequence[float]], low: float, high: float) -> tuple[Floats, Floats]:
+    """Returns [S] what each slice's mean is above and what it is below: `lower` and `upper` of each.
 
-    def edges(kinds: _Kinds, places: Indices) -> Floats:
-        level, inside = of_slices[places], kinds.means > low
-        ends = np.where(inside, kinds.means, low + 1.0)  # nothing is below a mean of `low`: then what is found is not used
-        found = _edge(np.full(len(ends), low), ends, lambda claims: _p_values(kinds, kinds.sums, claims, low) <= level)
-        return np.where(inside, found, low)
-
-    return _by_parts(slices, low, edges)
-
-
-def uppers(slices: Sequence[Totals], levels: Sequence[float], high: float) -> Floats:
-    """Returns [S] what each slice's mean is below, but for a probability of at most its level: `upper` of each."""
-    return -lowers([totals.negated() for totals in slices], levels, -high)
+    Args:
+      levels: of the lower and of the upper ends.
+    """
+    from_both_sides = [*(totals.less(low) for totals in slices), *(totals.negated().less(-high) for totals in slices)]
+    found = _above_zero(from_both_sides, [*levels[0], *levels[1]])
+    return low + found[: len(slices)], high - found[len(slices) :]
 
 
 def smallest_seen(slices: Sequence[Totals], claim: float, level: float) -> Floats:
@@ -133,6 +130,19 @@ def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
         levels[index] = level
         stopped = stopped or last > level
     return levels
+
+
+def _above_zero(slices: Sequence[Totals], levels: Sequence[float]) -> Floats:
+    """Returns [S] lower ends where no crop's value is below 0."""
+    of_slices = np.array(levels, float)
+
+    def edges(kinds: _Kinds, places: Indices) -> Floats:
+        level, means = of_slices[places], kinds.means
+        tops = np.where(means > 0.0, means, 1.0)  # nothing is below a mean of 0: then what is found is not used
+        found = _edge(np.zeros(len(tops)), tops, lambda claims: _p_values(kinds, kinds.sums, claims, 0.0) <= level)
+        return np.where(means > 0.0, found, 0.0)
+
+    return _by_parts(slices, 0.0, edges)
 
 
 class _Kinds(NamedTuple):

@@ -129,9 +129,9 @@ def _results(outcomes: Mapping[Key, Outcome], plain: Mapping[Key, Pair], masked:
 
 def _measured(pairs: Mapping[Key, Pair], levels: _Levels) -> dict[Key, Measured]:
     losses = [pair.losses for pair in pairs.values()]
-    lower = bounds.lowers(losses, [levels.lower[key] for key in pairs], -1.0).tolist()
-    upper = bounds.uppers(losses, [levels.upper] * len(losses), 1.0).tolist()
-    intervals = ((_rounded(low), _rounded(high)) for low, high in zip(lower, upper, strict=True))
+    of_ends = [levels.lower[key] for key in pairs], [levels.upper] * len(losses)
+    ends = (found.tolist() for found in bounds.ends(losses, of_ends, -1.0, 1.0))
+    intervals = ((_rounded(low), _rounded(high)) for low, high in zip(*ends, strict=True))
     return {key: _worth(pair, interval) for (key, pair), interval in zip(pairs.items(), intervals, strict=True)}
 
 

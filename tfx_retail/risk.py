@@ -87,8 +87,8 @@ def shares(slices: Sequence[tuple[Flags, Indices]]) -> list[Estimate]:
     """Returns the share of each slice, all at once, of its flags and groups."""
     totals = [_totals(*one) for one in slices]
     levels = [_SIDE] * len(totals)
-    lows, highs = bounds.lowers(totals, levels, 0.0).tolist(), bounds.uppers(totals, levels, 1.0).tolist()
-    return [_estimate(one, ends) for one, *ends in zip(totals, lows, highs, strict=True)]
+    lows, highs = bounds.ends(totals, (levels, levels), 0.0, 1.0)
+    return [_estimate(one, ends) for one, *ends in zip(totals, lows.tolist(), highs.tolist(), strict=True)]
 
 
 def precision(right: Flags, accepted: Flags, groups: Indices) -> Estimate:

@@ -51,8 +51,8 @@ def shares(answers: Sequence[tuple[Bools, NDArray[np.int64]]], alpha: float = AL
     """Returns the share of each of several sets of right answers and scenes, all at once."""
     totals = [_totals(*one) for one in answers]
     levels = [alpha] * len(totals)
-    ends = zip(bounds.lowers(totals, levels, 0.0).tolist(), bounds.uppers(totals, levels, 1.0).tolist(), strict=True)
-    return [_share(right, *pair) for (right, _), pair in zip(answers, ends, strict=True)]
+    ends = (found.tolist() for found in bounds.ends(totals, (levels, levels), 0.0, 1.0))
+    return [_share(right, low, high) for (right, _), low, high in zip(answers, *ends, strict=True)]
 
 
 def _totals(right: Bools, scenes: NDArray[np.int64]) -> Totals:
