@@ -33,7 +33,7 @@ class Update(NamedTuple):
     config: Config  # with the new catalogue
     given: RunInputs
     served: Version
-    source: RunFacts  # the run whose crops judge
+    source: RunFacts  # the run whose crops judge: the one that made the version, where it has left them
 
     @property
     def reused(self) -> list[NodeFacts]:
@@ -57,7 +57,7 @@ def prepare(config: Config, path: Path) -> Update | None:
     if faults:
         cure = f"take these out, or train: set catalog.path to {path} and `tfx-retail run`"
         raise UserError("\n".join([*(f"{path}: {fault}" for fault in faults), cure]))
-    source = _source(inputs.workspace(config))
+    source = _source(inputs.workspace(config), served)
     given = inputs.settle(changed, products, source.data_digest)
     if given.catalog.read_bytes() == (served.path / EXTRA / "catalog.csv").read_bytes():
         return None
@@ -75,8 +75,11 @@ def _served(config: Config) -> Version:
     return served
 
 
-def _source(place: Workspace) -> RunFacts:
-    for run in reversed(list_runs(place)):
+def _source(place: Workspace, served: Version) -> RunFacts:
+    """Returns the run that made the version, or else the latest: crops of another run may have been shown to these weights in training."""
+    runs = list_runs(place)
+    made = [run for run in runs if run.run_id == served.manifest.run_id]
+    for run in [*made, *reversed(runs)]:
         if all(run.output(*output) for output in _NEEDED):
             return run
     raise UserError(f"{place.root}: no run's crops are there any more to judge the new version with; `tfx-retail run` first")

@@ -193,7 +193,7 @@ def list_versions(config: Path) -> int:
 def update_catalog(config: Path, catalog: Path, overrides: tuple[str, ...], verbose: bool) -> int:
     """Serve the same weights with another CATALOG: new sizes of products that were trained, other sizes and names, products that leave.
 
-    The new version is calibrated, checked and judged as one that was trained, on the crops of the last run.
+    The new version is calibrated, checked and judged as one that was trained, on the crops of the run that made the served one.
     """
     from tfx_retail import local_run
 

@@ -77,18 +77,27 @@ def ran(config: Config, run_id: str = "r1", *, started: str = "2026-11-21T10:00:
     write_run(place, RunFacts(run_id=run_id, pipeline="shop", started=started, state="blessed", data_digest="d", nodes=nodes))
 
 
-def test_a_new_size_of_a_trained_product_is_updated_on_the_last_runs_crops(config: Config, tmp_path: Path) -> None:
+def test_a_new_size_of_a_trained_product_is_judged_on_the_crops_of_the_run_that_made_the_version(config: Config, tmp_path: Path) -> None:
     served(config)
     ran(config)
     ran(config, "r2", started="2026-11-21T11:00:00")
     update = catalog_update.prepare(config, catalogue(tmp_path / "new.csv", WATER, BIG, STILL))
     assert update is not None
-    assert (update.served.number, update.source.run_id, update.given.data_digest) == (1, "r2", "d")
+    assert (update.served.number, update.source.run_id, update.given.data_digest) == (1, "r1", "d")
     assert update.config.catalog.path == str(tmp_path / "new.csv")
     order = [(label.sku, label.status) for label in labels.read(update.given.labels)]
     assert order == [("cola", "retired"), ("water", "active"), ("still", "active"), ("big", "active")]
     reused = [(node.node, node.state, node.why) for node in update.reused]
-    assert reused == [(node, "cached", "of run r2") for node in ("ExampleGen", "DataGate", "Trainer")]
+    assert reused == [(node, "cached", "of run r1") for node in ("ExampleGen", "DataGate", "Trainer")]
+
+
+def test_where_that_run_is_gone_the_latest_one_judges(config: Config, tmp_path: Path) -> None:
+    served(config)
+    ran(config, "r2", started="2026-11-21T11:00:00")
+    ran(config, "r3", started="2026-11-21T12:00:00")
+    update = catalog_update.prepare(config, catalogue(tmp_path / "new.csv", WATER, BIG, STILL))
+    assert update is not None
+    assert update.source.run_id == "r3"
 
 
 def test_what_was_not_trained_is_refused_with_its_rows(config: Config, tmp_path: Path) -> None:
