@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .PHONY: help demo test test-platforms short fast test-faults test-airflow airflow-faults airflow airflow-down lint format docs bench test-deps clean setup
 
 python := .venv/bin/python
+# Without bytecode each process would read this package anew, and pytest rewrite every test: seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
 # Keras writes a settings file into HOME when it is imported; not from here.
 export KERAS_HOME ?= $(CURDIR)/.cache/keras
 
