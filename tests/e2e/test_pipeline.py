@@ -184,10 +184,10 @@ def _table(rows: list[dict[str, str]]) -> str:
     return text.getvalue()
 
 
-def test_gc_keeps_the_served_version_and_the_cache_of_the_kept_run(shop: Shop) -> None:
-    assert "would remove" in shop.call("gc", "shop.yaml", "--keep", "1", "--dry-run")
+def test_gc_keeps_the_served_version_and_the_cache_of_the_kept_runs(shop: Shop) -> None:
+    assert "would remove" in shop.call("gc", "shop.yaml", "--keep", "2", "--dry-run")
     assert len(shop.run_folders()) == 6
-    shop.call("gc", "shop.yaml", "--keep", "1")
+    shop.call("gc", "shop.yaml", "--keep", "2")  # the update, and the run on the accepted schema
     assert (shop.folder / "served" / "shop" / "4").is_dir()
     shop.run(*EPOCHS, "--to", "DataGate")
     assert set(shop.states().values()) == {"cached"}
