@@ -47,7 +47,7 @@ def answers(crops: Crops, fitted: Calibration) -> tuple[npt.NDArray[np.float64],
 
 
 def test_what_is_fitted_on_some_scenes_holds_on_others() -> None:
-    seen, later = drawn(500, 1), drawn(4000, 2)
+    seen, later = drawn(500, 1), drawn(2000, 2)
     tuning = trials.tuning_part(seen.truth.groups, CalibrationConfig().share, seed=1)
     fitted = calibration.fit(*rows(seen, tuning))
     assert 0.8 * TOO_SURE < fitted.family.value < 1.1 * TOO_SURE  # towards 1, and of two looks there is less to learn
