@@ -1,11 +1,10 @@
 """What each ingredient of training is worth: the same network with one thing changed, on photos of other scenes than it was trained on.
 
 python -m benchmarks.recipes configs/grocery_store.yaml --run output/grocery_store --recipe base --recipe "no mixup: train.augment.mixup=0"
-    [--set train.epochs=40] [--seeds 1 2 3] [--sides 112 128 144] [--state FOLDER]
+    [--set train.epochs=40] [--seeds 1 2 3] [--state FOLDER]
 
 `--run` is the pipeline's folder after `tfx-retail run CONFIG --to Transform`: every recipe trains on the same examples.
-Judged on calibration and eval together (eval's official list is few photos), each seen at the sides that are asked for. With `--state` a
-training that was killed goes on.
+Judged on calibration and eval together (eval's official list is few photos). With `--state` a training that was killed goes on.
 """
 
 import argparse
@@ -39,6 +38,10 @@ class Photos(NamedTuple):
 
 def main() -> None:
     """Prints a line for each recipe and seed as soon as it is trained."""
+    print(
+        "| recipe | seed | SKU on eval | family on eval | SKU on both (interval over scenes) | family | SKU in families of several | log loss | |"
+    )
+    print("| --- " * 9 + "|")
     options = _options()
     for recipe in options.recipe:
         name, _, changes = recipe.partition(":")
@@ -55,7 +58,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], help="key=value for all recipes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--state", type=Path, help="keep checkpoints here")
-    parser.add_argument("--sides", type=int, nargs="*", default=[])
     return parser.parse_args()
 
 
@@ -73,9 +75,8 @@ def run(name: str, config: Config, options: argparse.Namespace) -> None:
         found = fitting.fit(config, batches, validation, checkpoint_dir=state, report=_say)
     network = training.in_float32(config, found.network, counted)
     minutes = (time.monotonic() - begun) / 60
-    for side in options.sides or [config.model.image_size]:
-        logits = _logits(network, photos.images, side)
-        print(f"| {name} | {config.train.seed} | {side} | {_figures(logits, photos, lists)} | {minutes:.1f} min |", flush=True)
+    logits = _logits(network, photos.images, config.model.image_size)
+    print(f"| {name} | {config.train.seed} | {_figures(logits, photos, lists)} | {minutes:.1f} min |", flush=True)
 
 
 def _say(facts: dict[str, float]) -> None:

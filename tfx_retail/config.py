@@ -157,15 +157,6 @@ class TrainConfig(Section, frozen=True):
         bool,
         Meta(description="half-precision arithmetic where it is faster: float16 on a GPU, bfloat16 on a CPU with AVX512_BF16 or AMX"),
     ] = False
-    image_size: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1024,
-            description="side in pixels in training, for `backbone: compact`; 0: `model.image_size`. Crops show things larger than they are"
-            " served, and a smaller side makes up for it",
-        ),
-    ] = 0
     embedding_loss: Annotated[
         Literal["none", "supcon", "triplet"],
         Meta(

@@ -207,5 +207,3 @@ def _contradictions(config: Config) -> Iterator[str]:
     yield from tuned.faults(config)
     if config.train.max_steps == 0 and config.train.warmup_epochs >= config.train.epochs:
         yield f"train.warmup_epochs: {config.train.warmup_epochs:g} is not less than train.epochs ({config.train.epochs})"
-    if config.train.image_size and config.model.backbone != "compact":
-        yield f"train.image_size: goes with model.backbone compact; {config.model.backbone} trains as it is served, so leave it 0"

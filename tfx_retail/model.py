@@ -31,8 +31,7 @@ def build(config: ModelConfig, family_of_look: Sequence[int] | NDArray[np.int64]
     Raises:
       ValueError: the backbone's name is unknown, its weights do not fit, or it cannot take this image size.
     """
-    side = None if config.backbone == "compact" else config.image_size  # trained and served at different sides
-    images = keras.Input((side, side, 3), name="images")
+    images = keras.Input((config.image_size, config.image_size, 3), name="images")
     features = trunk(config)(images)
     embedding = layers.Dense(config.embedding_dim, use_bias=False, name="embedding")(features)
     embedding = layers.BatchNormalization(name="embedding_norm")(embedding)
@@ -105,7 +104,7 @@ def trunk(config: ModelConfig) -> keras.Model:
 
 def _compact(config: ModelConfig) -> keras.Model:
     """Returns the residual network; each stage has twice the channels of the one before and half its side."""
-    images = keras.Input((None, None, 3))
+    images = keras.Input((config.image_size, config.image_size, 3))
     x = layers.Rescaling(4.0, offset=-2.0)(images)  # [0, 1] to about zero mean and unit deviation
     small = config.image_size < 48  # a 28 pixel image cannot afford to lose half its side before the first stage
     x = _convolution(x, config.width, stride=1 if small else 2)

@@ -215,7 +215,7 @@ def _epoch(loop: _Loop, before: Progress, step: Callable[..., Any], report: Call
 
 def _batches(loop: _Loop, number: int) -> Any:
     order = int(np.random.default_rng((loop.train.seed, number)).integers(2**31))
-    side = training_data.training_side(loop.config)
+    side = loop.config.model.image_size
 
     def both(batch: Any, pixels: Any) -> tuple[Any, Any]:
         seed = tf.stack([tf.constant(order, tf.int64), 2 * batch])

@@ -106,7 +106,7 @@ class TrainingBatches(NamedTuple):
 
     def epoch(self, number: int) -> Any:
         """Returns the data set of epoch `number`: images [B, S, S, 3] float32, targets [B, L] and weights [B] float32."""
-        train, side = self.config.train, training_side(self.config)
+        train, side = self.config.train, self.config.model.image_size
         order = int(np.random.default_rng((train.seed, number)).integers(2**31))
         examples = self._shuffled(order).batch(self.batch_size, drop_remainder=True).enumerate()
         weights, look_of_sku = tf.constant(self.counted.weights), tf.constant(self.counted.look_of_sku)
@@ -152,13 +152,8 @@ def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, confi
 
 def source_side(config: Config) -> int:
     """Returns the side in pixels at which training images are decoded: larger than the network's where crops are cut from them."""
-    side = training_side(config)
+    side = config.model.image_size
     return round(side * SOURCE_MARGIN) if config.train.augment.min_area < 1 else side
-
-
-def training_side(config: Config) -> int:
-    """Returns the side in pixels of the images that the network is trained on."""
-    return config.train.image_size or config.model.image_size
 
 
 def smoothed(looks: Any, smoothing: float, count: int) -> Any:
