@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
-from ml_metadata import MetadataStore
 from tfx.orchestration.pipeline import Pipeline
 
-from tfx_retail import catalog_pipeline, lineage
+from tfx_retail import catalog_pipeline, lineage, store
 from tfx_retail.beside import Beside, Ended
 from tfx_retail.catalog_update import Update
 from tfx_retail.compiled import BESIDE
@@ -162,9 +161,9 @@ def _free_bytes() -> float:
 
 def _recover(config: Config) -> None:
     """Closes what dead runs left open. Without it, TFX would take a half-written output folder over."""
-    store = MetadataStore(lineage.sqlite_config(workspace(config).metadata))
-    lineage.close_unfinished(store, workspace(config))
-    lineage.forget_lost_versions(store)
+    known = store.connect(lineage.sqlite_config(workspace(config).metadata))
+    lineage.close_unfinished(known, workspace(config))
+    lineage.forget_lost_versions(known)
 
 
 def _forget_checkpoints(config: Config, inputs: RunInputs, facts: RunFacts) -> None:

@@ -28,10 +28,14 @@ def connect(config: mlmd.ConnectionConfig, *, patience_s: float = _AWAY_S) -> Me
         except RuntimeError as error:  # what the client raises for all that can go wrong here
             if time.monotonic() >= until:
                 told = (str(error).splitlines() or ["no reason given"])[0]
-                raise RunError(
-                    f"{_place(config)}: the metadata store cannot be opened: {told}; start it, or correct TFX_RETAIL_METADATA"
-                ) from error
+                raise RunError(f"{_place(config)}: the metadata store cannot be opened: {told}; {_cure(told)}") from error
             time.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311  # so that those who wait do not come all at once
+
+
+def _cure(told: str) -> str:
+    if "database version" in told:  # ml-metadata 1.16 and 1.21 have the same; another release may not
+        return "run this on the platform that made the database, or name another by TFX_RETAIL_METADATA"
+    return "start it, or correct TFX_RETAIL_METADATA"
 
 
 def _place(config: mlmd.ConnectionConfig) -> str:

@@ -1,5 +1,6 @@
 """The metadata store on a PostgreSQL server: texts that its client spoils, failures that have to be told, a server that is away."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +51,13 @@ def test_a_server_that_is_away_is_named_without_its_password() -> None:
     ) as caught:
         store.connect(config, patience_s=0.0)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("version", "told"), [(11, "is greater than library version"), (9, "is older than library version")])
+def test_a_database_of_another_ml_metadata_is_refused_with_the_way_out(version: int, told: str, tmp_path: Path) -> None:
+    config = lineage.sqlite_config(tmp_path / "metadata.sqlite")
+    store.connect(config)
+    with sqlite3.connect(config.sqlite.filename_uri) as database:
+        database.execute("update MLMDEnv set schema_version = ?", (version,))
+    with pytest.raises(RunError, match=f"{told}.*; run this on the platform that made the database"):
+        store.connect(config)
