@@ -100,7 +100,10 @@ compile_pipeline() {
 start_airflow() {
   local name
   rm -f "$home"/*.pid   # left by a web server that was killed; it would refuse to start
-  if [ "$executor" = CeleryExecutor ]; then start redis redis-server --bind 127.0.0.1 --port "$redis_port" --save '' --dir "$run"; fi
+  # A title of its own would be written over the environment that bears our mark.
+  if [ "$executor" = CeleryExecutor ]; then
+    start redis redis-server --bind 127.0.0.1 --port "$redis_port" --save '' --dir "$run" --set-proc-title no
+  fi
   for name in $(services); do
     case $name in
       redis) ;;

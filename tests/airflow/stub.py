@@ -70,7 +70,7 @@ class Stub:
         return [call for call in _lines(self._place / "ends") if task in ("", call["task"])]
 
 
-def until(true: Callable[[], object], what: str, timeout_s: float = 240) -> None:
+def until(true: Callable[[], object], what: str, timeout_s: float = 600) -> None:
     """Waits until something is true."""
     deadline = time.monotonic() + timeout_s
     while not true():

@@ -57,7 +57,7 @@ def test_a_schedule_starts_runs_by_itself_and_misses_none_that_are_due(live: Liv
 def test_catching_up_makes_a_run_for_each_day_that_was_missed_one_at_a_time(live: Live) -> None:
     start = datetime.now(timezone.utc) - timedelta(days=3, hours=1)
     stub = Stub(live, "stub_days", {}, retries=0, schedule="@daily", catchup=True, start=f"{start:%Y-%m-%d}")
-    until(lambda: len(stub.ends("Report")) == 3, "three reports", timeout_s=480)
+    until(lambda: len(stub.ends("Report")) == 3, "three reports", timeout_s=1200)
     until(lambda: {run["state"] for run in live.runs("stub_days")} == {"success"}, "three runs over")
     assert [run["run_type"] for run in live.runs("stub_days")] == ["scheduled"] * 3
     assert not overlap(spans(stub))
@@ -66,9 +66,9 @@ def test_catching_up_makes_a_run_for_each_day_that_was_missed_one_at_a_time(live
 def test_a_backfill_makes_the_runs_of_its_dates(live: Live) -> None:
     stub = Stub(live, "stub_back", {}, retries=0, schedule="@daily", start="2026-01-01")
     live.backfill("stub_back", "2026-01-01", "2026-01-02")
-    until(lambda: len(stub.ends("Report")) == 2, "two reports")
-    until(lambda: {run["state"] for run in backfilled(live)} == {"success"}, "two runs over")
-    assert len(backfilled(live)) == 2
+    until(lambda: len(backfilled(live)) == 2 and {run["state"] for run in backfilled(live)} == {"success"}, "two runs over")
+    reports = [call["run"] for call in stub.ends("Report")]
+    assert all(run["dag_run_id"] in reports for run in backfilled(live))
 
 
 def test_a_failure_is_told_once_after_the_last_try(live: Live, posted: tuple[str, list[dict[str, Any]]]) -> None:
