@@ -38,9 +38,7 @@ class Photos(NamedTuple):
 
 def main() -> None:
     """Prints a line for each recipe and seed as soon as it is trained."""
-    print(
-        "| recipe | seed | SKU on eval | family on eval | SKU on both (over scenes) | family | SKU in families of several | log loss | |"
-    )
+    print("| recipe | seed | SKU on eval | family on eval | SKU on both (over scenes) | family | SKU in families of several | log loss | |")
     print("| --- " * 9 + "|")
     options = _options()
     for recipe in options.recipe:
