@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_server_that_is_away_is_named_without_its_password() -> None:
 def test_a_database_of_another_ml_metadata_is_refused_with_the_way_out(version: int, told: str, tmp_path: Path) -> None:
     config = lineage.sqlite_config(tmp_path / "metadata.sqlite")
     store.connect(config)
-    with sqlite3.connect(config.sqlite.filename_uri) as database:
+    with closing(sqlite3.connect(config.sqlite.filename_uri)) as database, database:  # the one closes, the other commits
         database.execute("update MLMDEnv set schema_version = ?", (version,))
     with pytest.raises(RunError, match=f"{told}.*; run this on the platform that made the database"):
         store.connect(config)
