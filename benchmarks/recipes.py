@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_retail import answers, catalog, config_file, features, fitting, intervals, labels, preprocessing, training, training_data
+from tfx_retail import config_file, features, fitting, intervals, preprocessing, training, training_data
 from tfx_retail.answers import Hierarchy
 from tfx_retail.config import Config
 from tfx_retail.training_data import Counts
@@ -91,11 +91,9 @@ def _newest(folder: Path) -> Path:
 
 
 def _counted(graph: tft.TFTransformOutput, place: Path, config: Config) -> tuple[Hierarchy, Counts]:
-    order = labels.read(max(place.glob("inputs/*-labels.csv"), key=lambda path: path.stat().st_mtime))
-    products = catalog.read(Path(config.catalog.path), config.catalog.format)
-    shown = training_data.examples(graph, [label.sku for label in order])
-    lists = answers.hierarchy(order, products, shown > 0)
-    return lists, Counts(shown, training_data.balanced(shown, config.train), lists.look_of_sku, lists.family_of_look)
+    """Returns them for the newest labels and catalogue of the pipeline."""
+    kept = {name: max(place.glob(f"inputs/*-{name}.csv"), key=lambda path: path.stat().st_mtime) for name in ("labels", "catalog")}
+    return training.counted_of(graph, kept, config)
 
 
 def _photos(examples: Path, lists: Hierarchy) -> Photos:

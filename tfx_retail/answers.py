@@ -34,6 +34,11 @@ class Hierarchy(NamedTuple):
     width_mm: npt.NDArray[np.float32]
 
     @property
+    def may_win(self) -> npt.NDArray[np.bool_]:
+        """[L], looks of which a SKU may win."""
+        return _any_in_look(self.active, self)
+
+    @property
     def top(self) -> int:
         """The length k of `top_skus`: of the SKUs that may win, five or all."""
         return min(TOP, int(self.active.sum()))
@@ -107,8 +112,7 @@ def scores(logits: Any, ok: Any, lists: Hierarchy, corrections: Corrections) -> 
       logits: [B, L] float32, of looks; a softmax over all of them would be the network's own P(look).
       ok: [B] bool; a row without an image scores every SKU alike.
     """
-    may_win = _any_in_look(lists.active, lists)
-    shown = tf.where(may_win, tf.where(ok[:, None], logits, 0.0) + corrections.undone, -math.inf)
+    shown = tf.where(lists.may_win, tf.where(ok[:, None], logits, 0.0) + corrections.undone, -math.inf)
     look = _looks(shown, lists, corrections)
     sku = _gather(look, lists.look_of_sku) * (corrections.share * np.exp(corrections.expected - corrections.expected.max()))
     alike = (lists.active / lists.active.sum()).astype(np.float32)

@@ -107,12 +107,10 @@ def _cases(contents: Contents, crops: Shown) -> tuple[Outputs, Truth]:
     lists = contents.lists
     sku = _places(crops, contents)
     logits = crops.logits[:, contents.columns] + contents.corrections.undone
-    may_win = np.bincount(lists.look_of_sku, weights=lists.active, minlength=len(lists.looks)) > 0
-    shown = np.where(may_win, logits, np.float32(-np.inf))
-    families = calibration.of_families(shown, lists.family_of_look, len(lists.families))
     look = np.where(sku >= 0, lists.look_of_sku[sku], -1)
     family = np.where(look >= 0, lists.family_of_look[look], -1)
-    return Outputs(families, shown, lists.family_of_look), Truth(family, look, number(crops.group.astype(str)))
+    outputs = calibration.of_looks(logits, lists.may_win, lists.family_of_look, len(lists.families))
+    return outputs, Truth(family, look, number(crops.group.astype(str)))
 
 
 def _check(logits: NDArray[np.float32]) -> None:

@@ -89,6 +89,12 @@ def apply(outputs: Outputs, calibration: Calibration) -> tuple[Floats, Floats]:
     return family, look
 
 
+def of_looks(logits: Floats, may_win: NDArray[np.bool_], family_of_look: Indices, families: int) -> Outputs:
+    """Returns the outputs that belong to the [N, L] logits of looks, of which [L] may win."""
+    shown = np.where(may_win, logits, logits.dtype.type(-np.inf))
+    return Outputs(of_families(shown, family_of_look, families), shown, family_of_look)
+
+
 def of_families(look_logits: Floats, family_of_look: Indices, families: int) -> Floats:
     """Returns [N, F]: log-sum-exp of the [N, L] logits of each family's looks; -inf where none of them may win."""
     found = np.full((len(look_logits), families), -np.inf, look_logits.dtype)

@@ -156,13 +156,8 @@ def _undone(known: Trained) -> NDArray[np.float32]:
     """Returns [C], for each column of the logits, the log of its share of the examples over that of their weights in the loss."""
     place = {look: column for column, look in enumerate(known.looks)}
     of = np.array([place[product.look] for product in known.products])
-    examples = np.array([float(product.examples) for product in known.products])
-    weights = examples * np.array([product.weight for product in known.products])
-    seen, shown_as = (np.bincount(of, weights=values, minlength=len(place)) / values.sum() for values in (examples, weights))
-    taught = (seen > 0) & (shown_as > 0)
-    ratio = np.zeros(len(place))
-    ratio[taught] = np.log(seen[taught] / shown_as[taught])
-    return ratio.astype(np.float32)
+    examples, weights = (np.array(values, np.float64) for values in zip(*((p.examples, p.weight) for p in known.products), strict=True))
+    return priors.undone(of, examples, weights, len(place)).astype(np.float32)
 
 
 def _wanted(weights: Path | None, prior: str, order: Sequence[Label]) -> Floats | None:

@@ -161,7 +161,7 @@ def _quality(sure: Sureness, right: Flags, groups: Indices) -> Quality:
 
 def _numbers(sure: Sureness) -> Flags:
     """Returns [N]: whether all that is said of a crop are numbers, and the confidence one in [0, 1]."""
-    numbers = (sure.confidence >= 0.0) & (sure.confidence <= 1.0 + 1e-6)  # 1e-6: sums of float32 probabilities
+    numbers = (sure.confidence >= 0.0) & (sure.confidence <= reliability.HIGHEST)
     for values in sure.losses or ():
         numbers &= np.isfinite(values)
     return np.asarray(numbers, np.bool_)

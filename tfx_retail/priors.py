@@ -10,6 +10,7 @@ Source: Saerens, Latinne and Decaestecker, Adjusting the outputs of a classifier
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,18 @@ def log_ratios(seen: Floats, wanted: Floats) -> Floats:
     ratios = np.zeros(len(seen))
     ratios[known] = np.log(wanted[known] / wanted[known].sum()) - np.log(seen[known] / seen[known].sum())
     return ratios
+
+
+def undone(look_of: NDArray[np.int64], examples: NDArray[Any], weights: NDArray[Any], looks: int) -> Floats:
+    """Returns [L] what is added to the logits of looks to undo class balancing; 0 for a look without examples.
+
+    Args:
+      look_of: [S], the look of each SKU.
+      examples: [S], training examples of each.
+      weights: [S], of one of them in the loss.
+    """
+    counted, weighed = (np.bincount(look_of, values, looks).astype(np.float64) for values in (examples, examples * weights))
+    return log_ratios(seen=weighed, wanted=counted)
 
 
 def corrected(scores: Floats, ratios: Floats) -> Floats:

@@ -26,6 +26,7 @@ Indices = NDArray[np.int64]
 BINS = 15
 ENOUGH_CROPS = 1000  # below, calibration error says too little: log loss and Brier score decide
 _SPLITS = 8  # of the groups in halves: more change an interval's end by little
+HIGHEST = 1.0 + 1e-6  # a confidence may be a sum of float32 probabilities
 SMALLEST = 1e-7  # a score of 0 for the truth would make the mean infinite; Keras clips there too
 
 
@@ -141,7 +142,7 @@ def _mean_loss(values: Floats, groups: Indices) -> Estimate:
 
 
 def _check(confidence: Floats) -> None:
-    odd = ~((confidence >= 0) & (confidence <= 1 + 1e-6))  # 1e-6: sums of float32 probabilities
+    odd = ~((confidence >= 0) & (confidence <= HIGHEST))
     if odd.any():
         raise ValueError(
             f"calibration error: {int(odd.sum())} of {len(odd)} confidences are no numbers in [0, 1], {confidence[odd][0]} the first"

@@ -12,12 +12,11 @@ import tensorflow_transform as tft
 from tfx_retail import (
     answers,
     calibration,
-    catalog,
     features,
     intervals,
-    labels,
     preprocessing,
     priors,
+    shown,
     sibling,
     training,
     training_data,
@@ -98,33 +97,22 @@ def run(config: Config, given: Given, folder: Path) -> Sibling:
 
 def _counted(graph: tft.TFTransformOutput, given: Given, config: Config) -> tuple[Hierarchy, HeldOut, Counts]:
     """Returns the lists of all SKUs, those that are held out, and what is left to train on."""
-    order, products = labels.read(given.labels), catalog.read(given.catalog, "csv")
-    examples = training_data.examples(graph, [label.sku for label in order])
-    lists = answers.hierarchy(order, products, examples > 0)
+    lists, counted = training.counted_of(graph, {"labels": given.labels, "catalog": given.catalog}, config)
     looks = {sku: lists.looks[look] for sku, look, active in zip(lists.skus, lists.look_of_sku, lists.active, strict=True) if active}
     held = sibling.held_out(looks, config.unknowns.hold_out, config.unknowns.seed)
-    kept = np.where(np.isin(lists.skus, list(held.all)), 0, examples)
-    return lists, held, Counts(kept, training_data.balanced(kept, config.train), lists.look_of_sku, lists.family_of_look)
+    kept = np.where(np.isin(lists.skus, list(held.all)), 0, counted.examples)
+    return lists, held, counted._replace(examples=kept, weights=training_data.balanced(kept, config.train))
 
 
 def _judge(config: Config, given: Given, fitted: Fitted, everything: Hierarchy, counted: Counts) -> tuple[Judge, Calibration]:
     lists = everything._replace(active=everything.active & (counted.examples > 0))
     taught = {lists.skus[sku]: int(lists.look_of_sku[sku]) for sku in np.flatnonzero(lists.active)}
-    corrections = _undone(answers.uncorrected(lists, counted.examples), lists, counted)
+    undone = priors.undone(lists.look_of_sku, counted.examples, counted.weights, len(lists.looks))
+    corrections = answers.uncorrected(lists, counted.examples)._replace(undone=undone.astype(np.float32))
     plain = Judge(training.in_float32(config, fitted.network, counted), lists, corrections, config.model.image_size, taught)
     calibrated = _calibrated(plain, given)
     corrections = corrections._replace(family_temperature=calibrated.family.value, look_temperature=calibrated.look.value)
     return plain._replace(corrections=corrections, means=_means(plain, given)), calibrated
-
-
-def _undone(corrections: Corrections, lists: Hierarchy, counted: Counts) -> Corrections:
-    """Returns the corrections that undo class balancing."""
-    looks = len(lists.looks)
-    shown, weighed = (
-        np.bincount(lists.look_of_sku, values, looks).astype(np.float64)
-        for values in (counted.examples, counted.examples * counted.weights)
-    )
-    return corrections._replace(undone=priors.log_ratios(weighed, shown).astype(np.float32))
 
 
 def _means(judge: Judge, given: Given) -> unknown_score.Floats:
@@ -133,8 +121,8 @@ def _means(judge: Judge, given: Given) -> unknown_score.Floats:
         _, embedding, ok = judge.look_at(images)
         return tf.where(ok[:, None], embedding, 0.0)
 
-    crops = _crops(given, ("train",), judge.taught)
-    return unknown_score.class_means(embed, ((image, judge.taught[sku]) for part in crops for image, sku in zip(*part[:2], strict=True)))
+    crops = shown.labelled(given.examples / "Split-train")
+    return unknown_score.class_means(embed, ((image, judge.taught[sku]) for image, sku in crops if sku in judge.taught))
 
 
 def _calibrated(judge: Judge, given: Given) -> Calibration:
@@ -148,9 +136,9 @@ def _calibrated(judge: Judge, given: Given) -> Calibration:
     look: list[int] = []
     group: list[str] = []
     for crops in _crops(given, ("calibration",), judge.taught):
-        shown, _, decoded = look_at(tf.constant(crops.images))
+        found, _, decoded = look_at(tf.constant(crops.images))
         ok = decoded.numpy()
-        logits.append(shown.numpy()[ok])
+        logits.append(found.numpy()[ok])
         look.extend(judge.taught[sku] for sku in crops.sku[ok])
         group.extend(crops.group[ok])
     if not look:
@@ -163,11 +151,10 @@ def _calibrated(judge: Judge, given: Given) -> Calibration:
 
 def _temperatures(judge: Judge, logits: Any, look: Any, groups: Any) -> Calibration:
     lists = judge.lists
-    may_win = np.bincount(lists.look_of_sku, lists.active, len(lists.looks)) > 0
-    shown = np.where(may_win, logits + judge.corrections.undone, -np.inf).astype(np.float64)
-    family = calibration.of_families(shown, lists.family_of_look, len(lists.families))
+    undone = (logits + judge.corrections.undone).astype(np.float64)
+    outputs = calibration.of_looks(undone, lists.may_win, lists.family_of_look, len(lists.families))
     truth = calibration.Truth(lists.family_of_look[look], look, groups)
-    return calibration.fit(calibration.Outputs(family, shown, lists.family_of_look), truth)
+    return calibration.fit(outputs, truth)
 
 
 def _measured(judge: Judge, given: Given, held: HeldOut, fitted: Fitted, calibrated: Calibration) -> tuple[Sibling, Evidence]:

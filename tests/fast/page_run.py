@@ -10,19 +10,12 @@ from typing import Any, NamedTuple
 import msgspec
 from PIL import Image
 
+from tests.fast.shop import CONFIG
 from tfx_retail import config_file
 from tfx_retail.config import Config
 from tfx_retail.inputs import workspace
 from tfx_retail.runs import NodeFacts, RunFacts, write_run
 
-CONFIG = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: voc}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
 RUN = "20260101T000000.000Z"
 SKUS = ("cola-1l", "cola-2l", "tea<script>alert(1)</script>", "绿茶-500ml")
 LOOK = (0, 0, 1, 2)

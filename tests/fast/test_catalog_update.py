@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.fast.shop import CONFIG
 from tfx_retail import catalog, catalog_update, config_file, inputs, labels, trained, versions
 from tfx_retail.config import Config
 from tfx_retail.errors import UserError
@@ -14,14 +15,6 @@ from tfx_retail.runs import NodeFacts, RunFacts, write_run
 from tfx_retail.trained import Taught, Trained
 from tfx_retail.versions import EXTRA, Manifest
 
-CONFIG = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: voc}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
 HEADER = ("sku", "name", "category", "family", "look", "height_mm")
 COLA, WATER, STILL = (
     ("cola", "Cola", "drinks", "soda", "cola", "120"),

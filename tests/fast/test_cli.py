@@ -8,17 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.fast.shop import CONFIG
 from tfx_retail import cli
-
-CONFIG = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: voc}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
-
 
 Call = Callable[..., tuple[int, str]]
 

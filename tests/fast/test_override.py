@@ -8,6 +8,7 @@ import pytest
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from tests.fast.shop import CONFIG
 from tfx_retail import cli, config_file, inputs, lineage, override, report, versions
 from tfx_retail.config import Config
 from tfx_retail.errors import RunError
@@ -16,14 +17,6 @@ from tfx_retail.page import write
 from tfx_retail.page.write import write_page
 from tfx_retail.runs import NodeFacts, RunFacts, Workspace, find_run, write_run
 
-CONFIG = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: voc}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 RULE = {"metric": "sku_accuracy", "signature": "serving_default", "value": 0.7, "at_least": 0.8, "examples": 50, "result": "fail"}
 MEASURED = {"overall": {"sku_accuracy": 0.7, "examples": 50}}

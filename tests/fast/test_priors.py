@@ -97,3 +97,9 @@ def _load(folder: Path, serving: str) -> Config:
         encoding="utf-8",
     )
     return load(path)
+
+
+def test_what_balancing_did_to_looks_is_undone() -> None:
+    # look 0: two SKUs with 30 and 10 examples; look 1: one with 40, each weighing three times as much in the loss; look 2: none
+    found = priors.undone(np.array([0, 0, 1, 2]), np.array([30, 10, 40, 0]), np.array([1.0, 1.0, 3.0, 0.0]), 3)
+    np.testing.assert_allclose(found, [np.log(0.5 / 0.25), np.log(0.5 / 0.75), 0.0], atol=1e-12)

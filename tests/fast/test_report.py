@@ -5,19 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.fast.shop import CONFIG
 from tfx_retail import config_file, report
 from tfx_retail.config import Config
 from tfx_retail.inputs import workspace
 from tfx_retail.runs import NodeFacts, RunFacts, write_run
-
-CONFIG = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: voc}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
 
 
 @pytest.fixture

@@ -7,19 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.fast.shop import CONFIG
 from tfx_retail import config_file, inputs, retention, versions
 from tfx_retail.config import Config
 from tfx_retail.runs import NodeFacts, RunFacts, Workspace, list_runs, write_run
 from tfx_retail.versions import Manifest
 
-CONFIG = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: voc}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
 TABLES = """
 CREATE TABLE Context (id INTEGER, name TEXT);
 CREATE TABLE Execution (id INTEGER);
