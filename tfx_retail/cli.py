@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from tfx_retail import loading
+
 DONE, FAILED, WRONG, NOT_BLESSED, SKIPPED, INTERRUPTED = 0, 1, 2, 3, 99, 130
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, say train.epochs=3. Repeatable.")
@@ -36,6 +38,8 @@ def main(words: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         code = WRONG
+    if words is None:  # this is the process that a person or a scheduler called
+        loading.before_exit()
     sys.exit(code if isinstance(code, int) else DONE)
 
 
@@ -234,7 +238,8 @@ def predict(
     from tfx_retail.screen import quiet_errors
 
     def act() -> int:
-        from tfx_retail import prediction
+        with loading.without_collector():
+            from tfx_retail import prediction
 
         return prediction.main(model_dir, images, boxes, height_mm, width_mm, as_json=as_json)
 
@@ -264,7 +269,8 @@ def compile_config(config: Path, overrides: tuple[str, ...], output: Path) -> in
     from tfx_retail.screen import quiet_errors
 
     def act() -> int:
-        from tfx_retail import compiled, compiling
+        with loading.without_collector():
+            from tfx_retail import compiled, compiling
         from tfx_retail.runs import write_atomically
 
         result = compiling.compile_config(settings)

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tfx_retail import attempts, compiled, inputs, parameters, starting, summaries
+from tfx_retail import attempts, compiled, inputs, loading, parameters, starting, summaries
 from tfx_retail.compiled import CONFIGURE, Compiled
 from tfx_retail.config import Config
 from tfx_retail.inputs import RunInputs
@@ -66,7 +66,8 @@ def _compile(known: Compiled, folder: str, run_id: str, config: Config, console:
     starting.draw_sample(config)
     given = inputs.prepare(config)
     _tell(config, given, console)
-    from tfx_retail import compiling, lineage, store  # noqa: PLC0415  # loads TFX, whose noise goes to the log by now
+    with loading.without_collector():
+        from tfx_retail import compiling, lineage, store  # noqa: PLC0415  # loads TFX, whose noise goes to the log by now
 
     store.connect(lineage.connection(place))  # its tables are made here, before nodes side by side would all try to
     facts = starting.new_facts(config, given, datetime.now(timezone.utc))

@@ -8,7 +8,7 @@ from tfx.orchestration.portable.beam_executor_operator import BeamExecutorOperat
 from tfx.orchestration.portable.python_executor_operator import PythonExecutorOperator
 from tfx.proto.orchestration import executable_spec_pb2
 
-from tfx_retail import lean
+from tfx_retail import lean, loading
 
 Started = Callable[[], None]
 
@@ -33,8 +33,9 @@ def _late(kind: Any, started: Started) -> Any:
         SUPPORTED_PLATFORM_CONFIG_TYPE = kind.SUPPORTED_PLATFORM_CONFIG_TYPE
 
         def run_executor(self, execution_info: Any) -> Any:
-            lean.with_beam()
-            operator = kind(self._executor_spec, self._platform_config)
+            with loading.without_collector():
+                lean.with_beam()
+                operator = kind(self._executor_spec, self._platform_config)
             operator.with_execution_watcher(self._execution_watcher_address)
             started()
             return operator.run_executor(execution_info)

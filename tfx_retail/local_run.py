@@ -12,7 +12,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from tfx_retail import catalog_update, inputs, report, starting
+from tfx_retail import catalog_update, inputs, loading, report, starting
 from tfx_retail.config import Config
 from tfx_retail.page.write import write_page
 from tfx_retail.runs import RunFacts, exclusive, write_atomically, write_run
@@ -82,7 +82,8 @@ def _steps(config: Config, given: inputs.RunInputs, to_node: str | None) -> Step
 
 
 def _runner() -> Any:
-    from tfx_retail import local_runner  # noqa: PLC0415  # loads TensorFlow, whose noise goes to the log by now
+    with loading.without_collector():
+        from tfx_retail import local_runner  # noqa: PLC0415  # loads TensorFlow, whose noise goes to the log by now
 
     return local_runner
 

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 import msgspec
 from rich.console import Console
 
-from tfx_retail import attempts, compiled, configuring, inputs, lean, report, summaries
+from tfx_retail import attempts, compiled, configuring, inputs, lean, loading, report, summaries
 from tfx_retail.attempts import Attempt, Outcome
 from tfx_retail.compiled import CONFIGURE, INTERMEDIATE, REPORT, VERDICT, WITHOUT_TENSORFLOW, Compiled
 from tfx_retail.errors import UserError
@@ -89,7 +89,7 @@ def _run_held(
 
     begun = time.monotonic()
     try:
-        with lean.without_heavy():
+        with lean.without_heavy(), loading.without_collector():
             from tfx_retail import lineage, node_run  # noqa: PLC0415  # TFX's noise goes to the log by now
 
         if not lineage.is_shared(lineage.connection(place)):
@@ -121,7 +121,7 @@ def _is_cleared(before: Outcome | None, generation: int | None) -> bool:
 
 def _report(run: Compiled, place: Workspace, console: Console) -> tuple[int, dict[str, Any]]:
     """Closes the run: what dead processes left open, its facts, its page."""
-    with lean.without_heavy():
+    with lean.without_heavy(), loading.without_collector():
         from tfx_retail import node_run  # noqa: PLC0415  # the metadata store's client
 
     tasks = [node.name for node in run.nodes if not attempts.is_held(place, run.run_id, node.name)]
