@@ -3,6 +3,8 @@
 import argparse
 import json
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.faults import kills, refusals, resources, runs, servers
@@ -18,9 +20,12 @@ ON_ONE_PIPELINE = {
     "same-run": runs.same_run_id_twice,
     "two-runs": runs.two_runs_at_once,
     "refused": refusals.unblessed_model,
+}
+ON_THEIR_OWN: dict[str, Callable[[Live], Outcome]] = {
+    "kills": kills.random_kills,
+    "disk": resources.full_disk,
     "hang": resources.hanging_node,
 }
-ON_THEIR_OWN = {"kills": kills.thirty_kills, "disk": resources.full_disk}
 FAULTS = ON_THEIR_OWN.keys() | ON_ONE_PIPELINE.keys()
 # A dead worker is noticed after 20 s here; Airflow's default of five minutes would make this an afternoon.
 IMPATIENT = {
@@ -37,6 +42,7 @@ def main() -> int:
     words.add_argument("--airflow", type=int, choices=(2, 3), default=3)
     words.add_argument("--folder", type=Path, default=REPO / ".cache" / "faults")
     words.add_argument("--celery", action="store_true", help="two workers of Celery instead of LocalExecutor")
+    words.add_argument("--kills", type=int, default=kills.KILLS, metavar="N", help="how often `kills` strikes")
     words.add_argument("faults", nargs="*", metavar="FAULT", help=", ".join(sorted(FAULTS)))
     given = words.parse_args()
     unknown = set(given.faults) - FAULTS
@@ -44,6 +50,7 @@ def main() -> int:
         words.error(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(sorted(FAULTS))}")
     live = Live(given.folder, given.airflow, IMPATIENT)
     outcomes: list[Outcome] = []
+    on_their_own = {**ON_THEIR_OWN, "kills": partial(kills.random_kills, kills=given.kills)}
     live.forget()
     try:
         live.up(*(["--celery"] if given.celery else []))
@@ -52,7 +59,7 @@ def main() -> int:
             shop.prepare()
         for name in given.faults or sorted(FAULTS):
             begun = time.monotonic()
-            outcomes.append(ON_ONE_PIPELINE[name](shop) if name in ON_ONE_PIPELINE else ON_THEIR_OWN[name](live))
+            outcomes.append(ON_ONE_PIPELINE[name](shop) if name in ON_ONE_PIPELINE else on_their_own[name](live))
             print(f"{name}: {outcomes[-1]} ({time.monotonic() - begun:.0f} s)", flush=True)
     finally:
         live.down()

@@ -1,4 +1,4 @@
-"""kill -9 of whatever works for a task, at random moments, thirty times."""
+"""kill -9 of whatever works for a task, at random moments, again and again."""
 
 import os
 import random
@@ -18,22 +18,22 @@ SHARES = {"node": 0.7, "task": 0.15, "worker": 0.15}
 LONGEST_WAIT_S = 8.0  # most nodes of this pipeline take about that long
 
 
-def thirty_kills(live: Live) -> Outcome:
-    """Returns whether runs end blessed and pushed, as those that nobody disturbed; as many runs as it takes to kill thirty times."""
+def random_kills(live: Live, kills: int = KILLS) -> Outcome:
+    """Returns whether runs end blessed and pushed, as those that nobody disturbed; as many runs as it takes to kill so often."""
     scene = Scene(live, "kills")
     scene.prepare()
     dice = chance(1)
     killed: Counter[str] = Counter()
     faults: list[str] = []
     runs = 0
-    while sum(killed.values()) < KILLS:
+    while sum(killed.values()) < kills:
         run = scene.start(f"killed-{runs}", no_cache=True)
         runs += 1
-        killed += _kill(scene, run, dice, KILLS - sum(killed.values()))
+        killed += _kill(scene, run, dice, kills - sum(killed.values()))
         faults += scene.ended_well(run)
     told = ", ".join(f"{count} of {name}" for name, count in sorted(killed.items()))
     fault = f"`kill -9` at random moments of {runs} runs: {told}"
-    return Outcome(fault, KILLS, 0 if faults else KILLS, "; ".join(faults) or _calm(scene))
+    return Outcome(fault, kills, 0 if faults else kills, "; ".join(faults) or _calm(scene))
 
 
 def _kill(scene: Scene, run: str, dice: random.Random, most: int) -> Counter[str]:

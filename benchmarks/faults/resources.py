@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 from benchmarks.faults.outcome import Outcome
-from benchmarks.faults.scene import HEAVY_TIMEOUT_MIN, Scene, is_alive, new_model
+from benchmarks.faults.scene import Scene, is_alive, new_model
 from benchmarks.faults.scene import dice as chance
 from tests.airflow.live import Live
 
 TRIES = 2
+TIMEOUT_MIN = 4
 HANGING = ("ExampleGen", "Evaluator", "Pusher")
 
 
@@ -56,9 +57,11 @@ def _fill(scene: Scene, disk: Path, number: int) -> list[str]:
     return found + [f"cleared: {fault}" for fault in scene.ended_well(run)]
 
 
-def hanging_node(scene: Scene) -> Outcome:
+def hanging_node(live: Live) -> Outcome:
     """Returns whether nodes that stand still are ended by their time-out, and the next attempt goes well."""
-    run = scene.start("hang", **new_model(10))
+    scene = Scene(live, "hang", timeout_min=TIMEOUT_MIN, heavy_timeout_min=TIMEOUT_MIN)
+    scene.prepare()
+    run = scene.start("hang")
     faults: list[str] = []
     for node in HANGING:
         pid = scene.wait_for_work(run, node)
@@ -67,12 +70,12 @@ def hanging_node(scene: Scene) -> Outcome:
             continue
         os.kill(pid, signal.SIGSTOP)
         print(f"  {node} stands still", flush=True)
-        given_up = time.monotonic() + (HEAVY_TIMEOUT_MIN + 2) * 60
+        given_up = time.monotonic() + (TIMEOUT_MIN + 2) * 60
         while is_alive(pid) and time.monotonic() < given_up:
             time.sleep(1)
         if is_alive(pid):
             faults.append(f"{node}'s hanging process is still there")
             os.kill(pid, signal.SIGKILL)
     faults += scene.ended_well(run)
-    told = "; ".join(faults) or f"each was ended by the time-out ({HEAVY_TIMEOUT_MIN} minutes); the next attempt went well"
+    told = "; ".join(faults) or f"each was ended by the time-out ({TIMEOUT_MIN} minutes); the next attempt went well"
     return Outcome(f"a node hangs (`kill -STOP`: {', '.join(HANGING)})", len(HANGING), 0 if faults else len(HANGING), told)

@@ -28,7 +28,7 @@ verdict:
   rules: [{{metric: family_accuracy, at_least: 0.0}}]
 airflow: {airflow}
 """
-HEAVY_TIMEOUT_MIN = 3  # a node of this pipeline takes a minute on a machine that is busy with other work
+TIMEOUT_MIN = 12  # a node of this pipeline takes minutes on a machine that is busy with other work
 _STATES = {
     "0": "unknown",
     "1": "new",
@@ -66,8 +66,8 @@ class Scene:
         self.live = live
         self.name = name
         self.place = place or live.folder / "faults" / name
-        times = {"retry_delay_s": 1, "timeout_min": HEAVY_TIMEOUT_MIN, "heavy_timeout_min": HEAVY_TIMEOUT_MIN}
-        self.settings = {"retries": 60, "max_active_runs": 2, "heavy_pool": None, **times, **airflow}
+        times = {"timeout_min": TIMEOUT_MIN, "heavy_timeout_min": TIMEOUT_MIN}
+        self.settings = {"retries": 60, "retry_delay_s": 1, "max_active_runs": 2, "heavy_pool": None, **times, **airflow}
         self.pushed = 0  # versions that there should be
 
     def prepare(self) -> None:
