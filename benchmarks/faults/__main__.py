@@ -50,7 +50,7 @@ def main() -> int:
         words.error(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(sorted(FAULTS))}")
     live = Live(given.folder, given.airflow, IMPATIENT)
     outcomes: list[Outcome] = []
-    on_their_own = {**ON_THEIR_OWN, "kills": partial(kills.random_kills, kills=given.kills)}
+    on_their_own: dict[str, Callable[[Live], Outcome]] = {**ON_THEIR_OWN, "kills": partial(kills.random_kills, kills=given.kills)}
     live.forget()
     try:
         live.up(*(["--celery"] if given.celery else []))
