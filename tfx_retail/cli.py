@@ -253,10 +253,19 @@ def predict(
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 def gc(config: Path, keep: int, dry_run: bool) -> int:
     """Remove old runs, their outputs and versions; never the served version or what it stands on."""
-    from tfx_retail import retention
-
     settings = _load(config)
-    return _guarded(lambda: _say(retention.collect(settings, keep=keep, dry_run=dry_run)))
+
+    def act() -> int:
+        from tfx_retail import inputs, retention
+
+        if not os.environ.get("TFX_RETAIL_METADATA"):
+            return _say(retention.collect(settings, keep=keep, dry_run=dry_run))
+        from tfx_retail import lineage, store
+
+        known = store.connect(lineage.connection(inputs.workspace(settings)))
+        return _say(retention.collect(settings, keep=keep, dry_run=dry_run, forget=lambda folders: lineage.mark_deleted(known, folders)))
+
+    return _guarded(act)
 
 
 @cli.command(name="compile")

@@ -141,12 +141,22 @@ def output_ids(store: MetadataStore, execution_id: int) -> dict[str, int]:
     return _links(store, execution_id, mlmd.Event.OUTPUT)
 
 
-def forget_lost_versions(store: MetadataStore) -> None:
-    """Removes what the cache holds of pushes whose version is no longer in the serving folder, so that Pusher runs anew."""
+def forget_lost_versions(store: MetadataStore, workspace: Workspace) -> None:
+    """Removes what the cache holds of this pipeline's pushes whose version is not in the serving folder any more: Pusher runs anew."""
     for artifact in store.get_artifacts_by_type("PushedModel") if _has_type(store, "PushedModel") else ():
         destination = artifact.custom_properties["pushed_destination"].string_value
-        if destination and not Path(destination).is_dir():
+        is_ours = Path(artifact.uri).is_relative_to(workspace.nodes)  # a shared store has those of other pipelines, and of other hosts
+        if is_ours and destination and not Path(destination).is_dir():
             shutil.rmtree(artifact.uri, ignore_errors=True)
+
+
+def mark_deleted(store: MetadataStore, uris: Iterable[str]) -> None:
+    """Marks what stood in these folders as deleted. The rows stay: in a store that others share they are its history."""
+    gone = [artifact for uri in uris for artifact in store.get_artifacts_by_uri(uri)]
+    for artifact in gone:
+        artifact.state = mlmd.Artifact.DELETED
+    if gone:
+        store.put_artifacts(gone)
 
 
 def is_cached(store: MetadataStore, execution_id: int) -> bool:

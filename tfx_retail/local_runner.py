@@ -161,9 +161,10 @@ def _free_bytes() -> float:
 
 def _recover(config: Config) -> None:
     """Closes what dead runs left open. Without it, TFX would take a half-written output folder over."""
-    known = store.connect(lineage.sqlite_config(workspace(config).metadata))
-    lineage.close_unfinished(known, workspace(config))
-    lineage.forget_lost_versions(known)
+    place = workspace(config)
+    known = store.connect(lineage.sqlite_config(place.metadata))
+    lineage.close_unfinished(known, place)
+    lineage.forget_lost_versions(known, place)
 
 
 def _forget_checkpoints(config: Config, inputs: RunInputs, facts: RunFacts) -> None:

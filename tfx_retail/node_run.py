@@ -21,7 +21,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from tfx_retail import lineage, store
 from tfx_retail.attempts import Attempt, age_s, alone
-from tfx_retail.compiled import CONFIGURE_AGAIN, LEARNERS, CompiledError
+from tfx_retail.compiled import CONFIGURE_AGAIN, LEARNERS, PUSHER, CompiledError
 from tfx_retail.digests import text_digest
 from tfx_retail.errors import RunError
 from tfx_retail.launch import NodeFailed, cause, facts_of, launch, node_names
@@ -79,6 +79,8 @@ class NodeRun:
         bound.CopyFrom(self._intermediate)
         (target,) = (item.pipeline_node for item in bound.nodes if item.pipeline_node.node_info.id == self.node)
         self._bind_inputs(target)
+        if self.node == PUSHER:
+            lineage.forget_lost_versions(store.connect(self._connection), self._place)
         _add_context(target, f"{self.run_id}.{self.node}.{self._attempt.name}", self._attempt)
         if anew:
             target.execution_options.caching_options.enable_cache = False

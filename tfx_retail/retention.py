@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -25,10 +25,20 @@ class _Plan(Struct, frozen=True):
     kept_outputs: set[str]
 
 
-def collect(config: Config, *, keep: int, dry_run: bool) -> str:
+Forget = Callable[[list[str]], None]
+
+
+def _no_server(_folders: list[str]) -> None:
+    """There is no metadata store but the one in the pipeline's folder."""
+
+
+def collect(config: Config, *, keep: int, dry_run: bool, forget: Forget = _no_server) -> str:
     """Removes all but the newest `keep` runs and versions and what those stand on; returns what was, or would be, removed.
 
     The served version, the one that it was compared with, the pinned reference and the runs that made them stay whatever `keep` says.
+
+    Args:
+      forget: told the folders whose content is about to go, for a metadata store on a server; that in the pipeline's folder is known here.
 
     Raises:
       RunError: a scheduler's run is under way; what its nodes are writing would look like something that no run uses.
@@ -39,7 +49,7 @@ def collect(config: Config, *, keep: int, dry_run: bool) -> str:
         plan = _plan(config, place, keep)
         size = sum(_size(folder) for folder in [*plan.folders, *(version.path for version in plan.versions)])
         if not dry_run:
-            _carry_out(place, plan)
+            _carry_out(place, plan, forget)
     verb = "would remove" if dry_run else "removed"
     numbers = ", ".join(str(version.number) for version in plan.versions) or "none"
     return f"{verb} {len(plan.runs)} runs, versions {numbers}, {len(plan.folders)} folders and files, {size / 1e6:.1f} MB"
@@ -92,8 +102,9 @@ def _unused_files(place: Workspace, kept: Iterable[RunFacts]) -> list[Path]:
     return [path for path in candidates if path.name not in named]
 
 
-def _carry_out(place: Workspace, plan: _Plan) -> None:
+def _carry_out(place: Workspace, plan: _Plan, forget: Forget) -> None:
     _remove_rows(place.metadata, plan.runs, plan.kept_outputs)
+    forget([str(folder) for folder in plan.folders])
     for folder in plan.folders:  # the rows first: an output without a row is found again, a row without its output would mislead
         if folder.is_dir():
             shutil.rmtree(folder, ignore_errors=True)

@@ -21,7 +21,8 @@ COMPLETE, CACHED, FAILED, CANCELED = (getattr(mlmd.Execution, name) for name in 
 class Tiny:
     """A pipeline of two nodes in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "tiny") -> None:
+        self.name = name
         self.place = Workspace(folder)
         self.told = folder / "told.txt"
         self.told.write_text("one")
@@ -37,7 +38,7 @@ class Tiny:
         taker = Taker(text=maker.outputs["text"]).with_id("Taker")
         connection = lineage.sqlite_config(self.place.metadata)
         pipeline = Pipeline(
-            "tiny", str(self.place.nodes), components=[maker, taker], enable_cache=True, metadata_connection_config=connection
+            self.name, str(self.place.nodes), components=[maker, taker], enable_cache=True, metadata_connection_config=connection
         )
         return compile_for_run(pipeline, run_id)
 
@@ -45,7 +46,7 @@ class Tiny:
         return store.connect(lineage.connection(self.place))
 
     def states(self, node: str, run_id: str = "run") -> list[int]:
-        return [item.last_known_state for item in lineage.executions_of(self.store(), "tiny", run_id, node)]
+        return [item.last_known_state for item in lineage.executions_of(self.store(), self.name, run_id, node)]
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """The metadata store on a PostgreSQL server: texts that its client spoils, failures that have to be told, a server that is away."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from tests.tf.postgres import postgres
 from tests.tf.test_node_run import COMPLETE, FAILED, Tiny, text_of
@@ -45,6 +48,36 @@ def test_the_cause_of_a_failure_is_told_and_not_the_stores_trouble_with_it(tiny:
     assert [item.last_known_state for item in lineage.executions_of(known, "tiny", "failing", "Maker")] == [FAILED, COMPLETE]
 
 
+def test_what_gc_removes_is_marked_in_a_shared_store_and_the_rows_of_others_stay_as_they_are(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "neighbour").mkdir()
+    neighbour = Tiny(tmp_path / "neighbour", "other")
+    removed, kept, others = tiny.run("Maker", "old"), tiny.run("Maker", "new", code="changed"), neighbour.run("Maker", "old")
+    known = tiny.store()
+    before = others_rows(known, others.outputs["text"])
+    folders = [removed.outputs["text"], str(tiny.place.run("old"))]
+    lineage.mark_deleted(known, folders)
+    shutil.rmtree(folders[0])
+    states = [known.get_artifacts_by_uri(facts.outputs["text"])[0].state for facts in (removed, kept, others)]
+    assert states == [mlmd.Artifact.DELETED, mlmd.Artifact.LIVE, mlmd.Artifact.LIVE]
+    assert others_rows(known, others.outputs["text"]) == before
+    assert tiny.run("Maker", "next", code="changed").state == "cached"
+    assert tiny.run("Maker", "after").state == "ran"
+    assert neighbour.run("Maker", "next").state == "cached"
+
+
+def test_a_push_whose_version_is_gone_is_forgotten_and_that_of_another_pipeline_is_not(tiny: Tiny, tmp_path: Path) -> None:
+    known = tiny.store()
+    kind = known.put_artifact_type(mlmd.ArtifactType(name="PushedModel", properties={}))
+    ours, others = tiny.place.nodes / "Pusher" / "1", tmp_path / "neighbour" / "nodes" / "Pusher" / "2"
+    for uri in (ours, others):
+        uri.mkdir(parents=True)
+        pushed = mlmd.Artifact(type_id=kind, uri=str(uri))
+        pushed.custom_properties["pushed_destination"].string_value = str(tmp_path / "no" / "such" / "version")
+        known.put_artifacts([pushed])
+    lineage.forget_lost_versions(known, tiny.place)
+    assert (ours.exists(), others.exists()) == (False, True)
+
+
 def test_a_server_that_is_away_is_named_without_its_password() -> None:
     config = lineage.url_config("postgresql://retail:s3cret@127.0.0.1:1/mlmd")
     with pytest.raises(
@@ -62,3 +95,11 @@ def test_a_database_of_another_ml_metadata_is_refused_with_the_way_out(version: 
         database.execute("update MLMDEnv set schema_version = ?", (version,))
     with pytest.raises(RunError, match=f"{told}.*; run this on the platform that made the database"):
         store.connect(config)
+
+
+def others_rows(known: MetadataStore, uri: str) -> list[str]:
+    """Returns an artifact and what has to do with it, as texts."""
+    (artifact,) = known.get_artifacts_by_uri(uri)
+    events = known.get_events_by_artifact_ids([artifact.id])
+    executions = known.get_executions_by_id([event.execution_id for event in events])
+    return [str(row) for row in (artifact, *events, *executions)]
