@@ -7,7 +7,7 @@ from tfx.dsl.components.common.importer import Importer
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types.standard_artifacts import Examples, Model
 
-from tfx_retail import lineage
+from tfx_retail import lineage, shipped
 from tfx_retail.catalog_update import Update
 from tfx_retail.components import artifacts
 from tfx_retail.components.labels import RetailLabels
@@ -30,7 +30,7 @@ def build(update: Update) -> Pipeline:
         components=[*sources.values(), labels, *finishing_nodes(config, given, made, untaught=True)],
         enable_cache=config.cache,
         metadata_connection_config=lineage.sqlite_config(place.metadata),
-        beam_pipeline_args=list(config.beam.args),
+        beam_pipeline_args=shipped.beam_arguments(config, given),
     )
 
 

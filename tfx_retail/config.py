@@ -6,15 +6,14 @@ Every path is relative to the folder of the YAML file. Each field carries its de
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
+
+from tfx_retail.engines import BeamConfig
+from tfx_retail.section import Section
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Role = Literal["train", "validation", "calibration", "eval"]
 Signature = Literal["serving_default", "predict_sized"]
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of the file: unknown keys are refused."""
 
 
 class CatalogConfig(Section, frozen=True):
@@ -62,8 +61,10 @@ class DataConfig(Section, frozen=True):
     lists: Annotated[
         dict[Role, str],
         Meta(description="for voc, coco and image_folder: files of photo ids or paths, one role each, for `split.by: given`"),
-    ] = {}
-    idx_files: Annotated[dict[Role, tuple[str, str]], Meta(description="for `format: idx`: (images, labels) of each given role")] = {}
+    ] = msgspec.field(default_factory=dict)
+    idx_files: Annotated[dict[Role, tuple[str, str]], Meta(description="for `format: idx`: (images, labels) of each given role")] = (
+        msgspec.field(default_factory=dict)
+    )
     coco_file: Annotated[str, Meta(description="for `format: coco`: the annotation file below `data.path`")] = "annotations.json"
     voc_origin: Annotated[
         Literal[0, 1], Meta(description="first pixel's number in VOC boxes: 0 as labelImg writes, 1 as the original PASCAL")
@@ -97,7 +98,7 @@ class SplitConfig(Section, frozen=True):
     )
     carve: Annotated[
         dict[Role, Share], Meta(description="for `given`: roles that the lists lack, as shares of train's photos, in whole scenes")
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
     scene_bits: Annotated[int, Meta(ge=0, le=64, description="photos within so many bits of a 64-bit difference hash are one scene")] = 10
     scene_color: Annotated[
         float,
@@ -345,13 +346,6 @@ class CardConfig(Section, frozen=True):
         "Counting and naming facings on shelf photos, with answers under the threshold looked at by a person."
     )
     data_licence: Annotated[str, Meta(description="licence of the photos and labels, and whose they are")] = ""
-
-
-class BeamConfig(Section, frozen=True):
-    """How the data nodes run."""
-
-    args: Annotated[tuple[str, ...], Meta(description="Beam's own arguments; empty: in process")] = ()
-    shards: Annotated[int, Meta(ge=0, description="files a split is written in; 0: one for each 2,000 photos or so")] = 0
 
 
 class AirflowConfig(Section, frozen=True):

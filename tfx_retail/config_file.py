@@ -8,9 +8,10 @@ import msgspec
 import yaml
 
 from tfx_retail import tuned
-from tfx_retail.config import Config, Section
+from tfx_retail.config import Config
 from tfx_retail.errors import UserError
 from tfx_retail.features import ROLES
+from tfx_retail.section import Section
 
 
 class ConfigError(UserError):

@@ -15,7 +15,6 @@ from tfx_retail import catalog, labels, priors, versions
 from tfx_retail.config import (
     AbstainConfig,
     AirflowConfig,
-    BeamConfig,
     CalibrationConfig,
     CardConfig,
     CatalogConfig,
@@ -28,6 +27,7 @@ from tfx_retail.config import (
     VerdictConfig,
 )
 from tfx_retail.digests import text_digest
+from tfx_retail.engines import BeamConfig
 from tfx_retail.errors import UserError
 from tfx_retail.ingest.digest import data_digest, folder_digest
 from tfx_retail.runs import Workspace, write_atomically
@@ -91,9 +91,15 @@ def settle(config: Config, products: catalog.Catalog, digest: str) -> RunInputs:
 
 
 def config_digest(config: Config) -> str:
-    """Returns a digest of all settings that can change a model or its verdict: not where things lie."""
+    """Returns a digest of all settings that can change a model or its verdict: not where things lie, and not where the work is done."""
     fixed = msgspec.structs.replace(
-        config, root="", serving=_placeless(config.serving), airflow=AirflowConfig(), card=CardConfig(), cache=True
+        config,
+        root="",
+        serving=_placeless(config.serving),
+        beam=BeamConfig(shards=config.beam.shards),
+        airflow=AirflowConfig(),
+        card=CardConfig(),
+        cache=True,
     )
     return text_digest(msgspec.json.encode(fixed))
 

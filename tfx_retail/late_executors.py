@@ -1,6 +1,7 @@
 """Executors that are loaded when they run, not when they might: a node that is taken from the cache never loads TensorFlow."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from tfx.orchestration.portable.base_executor_operator import BaseExecutorOperator
@@ -38,6 +39,16 @@ def _late(kind: Any, started: Started) -> Any:
                 operator = kind(self._executor_spec, self._platform_config)
             operator.with_execution_watcher(self._execution_watcher_address)
             started()
-            return operator.run_executor(execution_info)
+            with _where_the_work_is_done(self._executor_spec):
+                return operator.run_executor(execution_info)
 
     return Late
+
+
+def _where_the_work_is_done(spec: Any) -> AbstractContextManager[None]:
+    arguments = [argument for argument in getattr(spec, "beam_pipeline_args", ()) if isinstance(argument, str)]
+    if not arguments:
+        return nullcontext()
+    from tfx_retail import cluster  # noqa: PLC0415  # loads Beam, which a node that is taken from the cache never needs
+
+    return cluster.at_work(arguments)

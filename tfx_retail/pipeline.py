@@ -9,7 +9,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 
-from tfx_retail import lineage, preprocessing, pretraining, training, tuning
+from tfx_retail import lineage, preprocessing, pretraining, shipped, training, tuning
 from tfx_retail.compiled import CALIBRATOR, LEARNERS, PRETRAIN, PUSHER, SIBLING, TRAINER, TUNER, VERDICT
 from tfx_retail.components.calibrator import Calibrator
 from tfx_retail.components.data_gate import DataGate
@@ -44,7 +44,7 @@ def build_pipeline(config: Config, inputs: RunInputs) -> Pipeline:
         components=_nodes(config, inputs),
         enable_cache=config.cache,
         metadata_connection_config=lineage.sqlite_config(place.metadata),
-        beam_pipeline_args=list(config.beam.args),
+        beam_pipeline_args=shipped.beam_arguments(config, inputs),
     )
 
 

@@ -2,10 +2,11 @@
 
 TFX's own reads the images with the rest, and builds a graph of a hundred steps for each split: two seconds of processor time a split,
 however few crops there are. Here a file is one element: its columns are read without the images, TFDV's generators add them up, and what
-they have added up is merged by split.
+they have added up is merged by split, in an order that no engine can change: the same bytes come out everywhere.
 """
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +31,7 @@ FILE = "FeatureStats.pb"  # where TFX's other nodes look for a split's statistic
 _IDENTIFIERS = (features.CROP_ID, features.PHOTO_ID, features.GROUP, features.TAKEN_AT, features.SOURCE_FILE, features.PERCEPTUAL_HASH)
 _TYPES = {Kind.TEXT: schema_pb2.BYTES, Kind.INT: schema_pb2.INT, Kind.FLOAT: schema_pb2.FLOAT}
 _ADDED_ROWS = 2_000  # rows without images that the generators get at once
+_MERGED_FILES = 64  # are merged at once; of ten thousand files one worker need not hold all sums
 _VALUES = 16_384  # of a text are counted exactly; which of more are the commonest is estimated, differently each time
 Sums = list[Any]  # the accumulator of each of TFDV's generators
 
@@ -44,15 +46,21 @@ class ImageStatisticsExecutor(BaseBeamExecutor):
         statistics = artifact_utils.get_single_instance(output_dict["statistics"])
         statistics.split_names, statistics.span = examples.split_names, examples.span
         splits = artifact_utils.decode_split_names(examples.split_names)
-        files = [(split, file) for split in splits for file in columns.files(f"{artifact_utils.get_split_uri([examples], split)}/*")]
+        files = [
+            (split, number, file)
+            for split in splits
+            for number, file in enumerate(columns.files(f"{artifact_utils.get_split_uri([examples], split)}/*"))
+        ]
         folders = {split: artifact_utils.get_split_uri([statistics], split) for split in splits}
         with self._make_beam_pipeline() as pipeline:
             _ = (
                 pipeline
                 | "Files" >> beam.Create(files)
-                | "AddUp" >> beam.MapTuple(lambda split, file: (split, add_up(file)))
-                | "Merge" >> beam.CombinePerKey(_Merge())
-                | "Write" >> beam.MapTuple(lambda split, statistics: _write(Path(folders[split]), statistics))
+                | "AddUp" >> beam.MapTuple(lambda split, number, file: ((split, number // _MERGED_FILES), (number, add_up(file))))
+                | "SomeFiles" >> beam.GroupByKey()
+                | "MergeSome" >> beam.MapTuple(lambda key, sums: (key[0], (key[1], merged(sums))))
+                | "AllFiles" >> beam.GroupByKey()
+                | "Write" >> beam.MapTuple(lambda split, sums: _write(Path(folders[split]), finished(merged(sums))))
             )
 
 
@@ -80,27 +88,23 @@ def add_up(file: str) -> Sums:
     sums = [generator.create_accumulator() for generator in generators]
     for batch in _batches(file):
         sums = [generator.add_input(one, batch) for generator, one in zip(generators, sums, strict=True)]
-    return sums
+    return _compact(sums)
 
 
-class _Merge(beam.CombineFn):
-    """Merges what was added up of several files, and gives the statistics in the end, serialized."""
+def merged(numbered: Iterable[tuple[int, Sums]]) -> Sums:
+    """Returns what was added up of several files as one, merged in the order of their numbers: sums of floats depend on their order."""
+    ordered = [sums for _, sums in sorted(numbered, key=itemgetter(0))]
+    merging = zip(_generators(), zip(*ordered, strict=True), strict=True)
+    return _compact([generator.merge_accumulators(of_it) for generator, of_it in merging])
 
-    def create_accumulator(self) -> Sums:
-        return [generator.create_accumulator() for generator in _generators()]
 
-    def add_input(self, accumulator: Sums, element: Sums) -> Sums:
-        return self.merge_accumulators([accumulator, element])
+def finished(sums: Sums) -> bytes:
+    """Returns the statistics, serialized."""
+    return bytes(stats_impl.extract_statistics_output(sums, _generators()).SerializeToString(deterministic=True))
 
-    def merge_accumulators(self, accumulators: Iterable[Sums]) -> Sums:
-        merging = zip(_generators(), zip(*accumulators, strict=True), strict=True)
-        return [generator.merge_accumulators(of_it) for generator, of_it in merging]
 
-    def compact(self, accumulator: Sums) -> Sums:
-        return [generator.compact(one) for generator, one in zip(_generators(), accumulator, strict=True)]
-
-    def extract_output(self, accumulator: Sums) -> bytes:
-        return bytes(stats_impl.extract_statistics_output(accumulator, _generators()).SerializeToString(deterministic=True))
+def _compact(sums: Sums) -> Sums:
+    return [generator.compact(one) for generator, one in zip(_generators(), sums, strict=True)]
 
 
 def _generators() -> list[Any]:

@@ -1,0 +1,75 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Flink as a session cluster: a job manager, task managers of one slot each, Beam's job server.
+
+job_port=8199 artifact_port=8198 master_port=8181 pool_port=50000 base=10   # workers are 127.0.0.11, 127.0.0.12, ...
+
+services() {
+  local worker
+  echo manager
+  for ((worker = 1; worker <= workers; worker++)); do echo "pool-$worker worker-$worker"; done
+  echo jobs
+}
+
+listens() {
+  case $1 in
+    manager) echo "localhost:$master_port" ;;
+    pool-*) echo "$(address "${1##*-}"):$pool_port" ;;
+    jobs) echo "localhost:$job_port" ;;
+  esac
+}
+
+configure() {
+  local worker
+  export FLINK_CONF_DIR="$conf"
+  java_options=("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+  flink_settings > "$conf/config.yaml"
+}
+
+# Every figure of memory is given: Flink's shell scripts, which would work them out, are in no registry.
+flink_settings() {
+  cat <<YAML
+jobmanager.rpc.address: localhost
+jobmanager.rpc.port: 6124
+jobmanager.bind-host: 127.0.0.1
+rest.address: localhost
+rest.bind-address: 127.0.0.1
+rest.port: $master_port
+blob.server.port: 6125
+io.tmp.dirs: $here/scratch
+parallelism.default: $workers
+taskmanager.numberOfTaskSlots: 1
+taskmanager.cpu.cores: 1
+taskmanager.memory.framework.heap.size: 128mb
+taskmanager.memory.framework.off-heap.size: 128mb
+taskmanager.memory.task.heap.size: 256mb
+taskmanager.memory.task.off-heap.size: 0mb
+taskmanager.memory.managed.size: 128mb
+taskmanager.memory.network.min: 256mb
+taskmanager.memory.network.max: 256mb
+taskmanager.memory.jvm-metaspace.size: 256mb
+taskmanager.memory.jvm-overhead.min: 128mb
+taskmanager.memory.jvm-overhead.max: 128mb
+restart-strategy.type: fixed-delay
+restart-strategy.fixed-delay.attempts: 3
+restart-strategy.fixed-delay.delay: 1s
+heartbeat.timeout: 20000
+heartbeat.interval: 5000
+YAML
+}
+
+start_manager() {
+  start_java manager 512 org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint --configDir "$conf"
+}
+
+start_worker() {
+  local number=${1##*-}
+  local java_options=("${java_options[@]}" "$(hosts_of "$number")" -XX:MaxDirectMemorySize=400m -XX:MaxMetaspaceSize=256m)
+  start_java "$1" 384 org.apache.flink.runtime.taskexecutor.TaskManagerRunner --configDir "$conf" \
+    -D "taskmanager.host=$(address "$number")" -D "taskmanager.bind-host=$(address "$number")" -D "taskmanager.resource-id=worker-$number"
+}
+
+start_jobs() {
+  start_java jobs 512 org.apache.beam.runners.flink.FlinkJobServerDriver "--flink-master=localhost:$master_port" "--flink-conf-dir=$conf" \
+    --job-host=localhost "--job-port=$job_port" "--artifact-port=$artifact_port" --expansion-port=0 "--artifacts-dir=$here/scratch/artifacts" \
+    --clean-artifacts-per-job=true
+}

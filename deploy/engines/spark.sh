@@ -1,0 +1,55 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Spark standalone: a master, workers of one core each, Beam's job server as the driver of every application.
+
+job_port=8099 artifact_port=8098 master_port=7077 pool_port=50000 base=1   # workers are 127.0.0.2, 127.0.0.3, ...
+
+services() {
+  local worker
+  echo master
+  for ((worker = 1; worker <= workers; worker++)); do echo "pool-$worker worker-$worker"; done
+  echo jobs
+}
+
+listens() {
+  case $1 in
+    master) echo "localhost:$master_port" ;;
+    pool-*) echo "$(address "${1##*-}"):$pool_port" ;;
+    jobs) echo "localhost:$job_port" ;;
+  esac
+}
+
+configure() {
+  mkdir -p "$here/home"
+  ln -sfn "$jars" "$here/home/jars"   # Spark looks for its jars below its home
+  export SPARK_HOME="$here/home" SPARK_SCALA_VERSION=2.12 SPARK_LOCAL_IP=127.0.0.1 SPARK_LOCAL_DIRS="$here/scratch"
+  export SPARK_CONF_DIR="$conf"   # stands on the class path of executors, too
+  cat > "$conf/log4j2.properties" <<'LOG'
+rootLogger.level = warn
+rootLogger.appenderRef.err.ref = err
+appender.err.type = Console
+appender.err.name = err
+appender.err.target = SYSTEM_ERR
+appender.err.layout.type = PatternLayout
+appender.err.layout.pattern = %d{HH:mm:ss} %p %c{1} %m%n
+LOG
+  java_options=()
+}
+
+start_master() { start_java master 256 org.apache.spark.deploy.master.Master --host 127.0.0.1 --port "$master_port" --webui-port 0; }
+
+# JAVA_TOOL_OPTIONS reaches the executors, which the worker starts: it is they who ask the pool.
+start_worker() {
+  local where
+  where=$(address "${1##*-}")
+  JAVA_TOOL_OPTIONS=$(hosts_of "${1##*-}") SPARK_LOCAL_IP=$where start_java "$1" 256 org.apache.spark.deploy.worker.Worker --host "$where" \
+    --cores 1 --memory 1g --webui-port 0 --work-dir "$here/scratch/$1" "spark://127.0.0.1:$master_port"
+}
+
+# As few executors as there are workers, and each keeps what it has: a stage that waits for a worker process must not be moved elsewhere.
+start_jobs() {
+  java_options=(-Dspark.executor.memory=600m -Dspark.driver.host=127.0.0.1 -Dspark.ui.enabled=false -Dspark.locality.wait=0
+    "-Dspark.default.parallelism=$((2 * workers))" "-Dspark.executor.extraJavaOptions=-XX:+UseSerialGC" -Dspark.network.timeout=120s)
+  start_java jobs 512 org.apache.beam.runners.spark.SparkJobServerDriver "--spark-master-url=spark://127.0.0.1:$master_port" \
+    --job-host=localhost "--job-port=$job_port" "--artifact-port=$artifact_port" --expansion-port=0 "--artifacts-dir=$here/scratch/artifacts" \
+    --clean-artifacts-per-job=true
+}

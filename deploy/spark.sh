@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# A standalone Spark 3.5 cluster on this machine: a master, two workers with a worker pool each, Beam's job server.
+#
+#   deploy/spark.sh up [--workers N]          install what is missing, start what is not running
+#   deploy/spark.sh run CONFIG [OPTIONS...]   `tfx-retail run` with the data nodes on the cluster
+#   deploy/spark.sh install | status | down
+#
+# `down` ends what `up` started, and nothing else. All of it lies in .cache/engines/spark, or in $TFX_RETAIL_DEPLOY/spark. It needs Java 17,
+# Maven the first time, and make setup's environment; docs/scale.md tells how to get from here to machines of their own.
+set -euo pipefail
+script=$(realpath -- "${BASH_SOURCE[0]}")
+repo=$(dirname "$(dirname "$script")")
+unset VIRTUAL_ENV PYTHONHOME   # another environment's are not ours
+engine=spark
+# shellcheck source=engines/cluster.sh
+. "$repo/deploy/engines/cluster.sh"
+main "$@"
