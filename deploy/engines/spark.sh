@@ -19,9 +19,9 @@ listens() {
 }
 
 configure() {
-  mkdir -p "$here/home"
-  ln -sfn "$jars" "$here/home/jars"   # Spark looks for its jars below its home
-  export SPARK_HOME="$here/home" SPARK_SCALA_VERSION=2.12 SPARK_LOCAL_IP=127.0.0.1 SPARK_LOCAL_DIRS="$here/scratch"
+  mkdir -p "$here/install"
+  ln -sfn "$jars" "$here/install/jars"   # Spark looks for its jars below its home
+  export SPARK_HOME="$here/install" SPARK_SCALA_VERSION=2.12 SPARK_LOCAL_IP=127.0.0.1 SPARK_LOCAL_DIRS="$here/scratch"
   export SPARK_CONF_DIR="$conf"   # stands on the class path of executors, too
   cat > "$conf/log4j2.properties" <<'LOG'
 rootLogger.level = warn

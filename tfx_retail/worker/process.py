@@ -1,4 +1,4 @@
-"""One worker process: loads what is heavy, then does one job after another of the same package, and so stays warm between them.
+"""One worker process: does one job after another of the same package, loads what is heavy between them, and so stays warm.
 
 It is run as a file, not as a module of the package: the package that it works with is the one that came with the job. The pool writes a job
 a line to its standard input, and reads a line when a job is over. A job that ends otherwise than by its runner's word ends the process.
@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -28,14 +29,22 @@ def main() -> None:
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not look like an answer
-    for name in _HEAVY:
-        importlib.import_module(name)
+    heavy = iter(_HEAVY)
     while True:
-        job = jobs.get()
+        job = _next(jobs, heavy)
         if job["package"] not in sys.path:
             sys.path.insert(0, job["package"])
         _work(job)
         print(IDLE, file=answers, flush=True)  # the answer that the pool waits for
+
+
+def _next(jobs: "queue.Queue[dict[str, Any]]", heavy: Iterator[str]) -> dict[str, Any]:
+    """Returns the next job; what is heavy is loaded while there is none: one that needs none of it must not wait for it."""
+    for name in heavy:
+        if not jobs.empty():
+            break
+        importlib.import_module(name)
+    return jobs.get()
 
 
 def _listen(jobs: "queue.Queue[dict[str, Any]]") -> None:
