@@ -26,7 +26,7 @@ short: setup ## fast tests, TensorFlow tests, one whole run: what the other plat
 	@tools/test_short.sh
 
 fast: setup ## only the tests that need no TensorFlow: seconds
-	@$(python) -m pytest -q -n auto --dist loadfile tests/fast
+	@tools/test_fast.sh
 
 test-faults: setup ## runs killed in every node, two at once, a full disk: a quarter of an hour
 	@$(python) -m pytest tests/e2e -m faults

@@ -15,7 +15,7 @@ trap 'kill $(jobs -p) 2> /dev/null; exit 130' INT TERM
 tools/test_airflow.sh --short > "$results/airflow.log" 2>&1 &
 airflow=$!
 tools/lint.sh || failed+=("lint")
-tests fast -n auto --dist loadfile || failed+=("fast tests")
+tools/test_fast.sh "$results" || failed+=("fast tests")
 tests browser || failed+=("browser tests")
 tests e2e --durations=3 > "$results/e2e.log" 2>&1 &
 e2e=$!

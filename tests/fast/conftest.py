@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+gc.disable()  # while tests are imported and collected: nearly nothing of that is garbage
 HEAVY = ("tensorflow", "keras", "tfx", "apache_beam")
 
 
@@ -22,6 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # what is there by now stays: no search for garbage needs to look at it again
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
