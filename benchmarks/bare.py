@@ -1,7 +1,7 @@
 """The job without TFX, as a good engineer would write it in an afternoon: read, decode, train, evaluate, export.
 
-It trains the project's network with the project's augmentation, so that what is compared is everything around them. What it leaves out
-is what the pipeline is for: statistics, schema, data checks, leakage, blessing, versions, cache, lineage, resuming.
+It trains the project's network, made of Keras's own layers in Keras's default arithmetic, with the project's augmentation. What it leaves
+out is what the pipeline is for: statistics, schema, data checks, leakage, blessing, versions, cache, lineage, resuming.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import f1_score
 
+from benchmarks.keras_layers import of_keras
 from tfx_retail.augment import augment
 from tfx_retail.config import Config
 from tfx_retail.config_file import load
@@ -33,7 +34,7 @@ def main(config_path: Path, data: Path, out: Path) -> None:
     skus = sorted({path.parent.name for paths in files.values() for path in paths})
     side = config.model.image_size
     sets = {role: _decoded(paths, skus, round(side * MARGIN) if role == "train" else side) for role, paths in files.items()}
-    model = build(config.model, range(len(skus)))
+    model = of_keras(build(config.model, range(len(skus))))
     steps = _train(model, sets["train"], sets["validation"], len(files["train"]), config)
     figures = _evaluate(model, sets["eval"], files["eval"], config)
     _export(model, skus, config, out)

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.public import tfxio
 
+from benchmarks.keras_layers import of_keras
 from tfx_retail.augment import augment
 from tfx_retail.config_file import load
 from tfx_retail.model import build, decayed
@@ -30,7 +31,7 @@ def run_fn(fn_args: Any) -> None:
     config = load(Path(fn_args.custom_config["config"]))
     classes, side, size = fn_args.custom_config["classes"], fn_args.custom_config["side"], config.model.image_size
     transformed = tft.TFTransformOutput(fn_args.transform_output)
-    model = build(config.model, range(classes))
+    model = of_keras(build(config.model, range(classes)))
     per_epoch = fn_args.custom_config["train_examples"] // config.train.batch_size
     steps = per_epoch * config.train.epochs
     warmup = round(config.train.warmup_epochs * per_epoch)

@@ -157,7 +157,7 @@ class TrainConfig(Section, frozen=True):
     mixed_precision: Annotated[
         bool,
         Meta(description="half-precision arithmetic where it is faster: float16 on a GPU, bfloat16 on a CPU with AVX512_BF16 or AMX"),
-    ] = False
+    ] = True
     embedding_loss: Annotated[
         Literal["none", "supcon", "triplet"],
         Meta(

@@ -15,6 +15,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from tfx_retail.config import ModelConfig
+from tfx_retail.normalization import FusedBatchNormalization
 
 TRUNK = "trunk.weights.h5"
 
@@ -139,7 +140,7 @@ def _squeezed(x: Any, channels: int) -> Any:
 
 def _convolution(x: Any, channels: int, *, kernel: int = 3, stride: int = 1, gamma: str = "ones") -> Any:
     x = layers.Conv2D(channels, kernel, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)(x)
+    return FusedBatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)(x)
 
 
 def _from_applications(config: ModelConfig) -> keras.Model:
