@@ -1,10 +1,11 @@
-"""One run id given twice, and two runs at once with one serving folder."""
+"""One run id given twice, and runs at once with one serving folder."""
 
 import json
 import subprocess
 import urllib.error
 
 from benchmarks.faults.outcome import Outcome
+from benchmarks.faults.refusals import TOO_STRICT
 from benchmarks.faults.scene import Scene, new_model
 
 BY_HAND = ("Trainer", "Evaluator", "Pusher")
@@ -48,11 +49,14 @@ def _twice_at_once(scene: Scene, run: str) -> list[str]:
 
 
 def two_runs_at_once(scene: Scene) -> Outcome:
-    """Returns whether two different trainings side by side push a version each, both whole."""
+    """Returns whether different trainings side by side push a version each, both whole, and a refused one beside them none."""
     before = set(scene.versions())
     runs = [scene.start(f"pair-{side}", **new_model(30 + side)) for side in range(2)]
-    faults = [fault for run in runs for fault in scene.ended_well(run)]
-    seeds = {scene.manifest(version)["config"]["train"]["seed"] for version in set(scene.versions()) - before}
-    faults += [] if seeds == {30, 31} else [f"versions hold seeds {sorted(seeds)}"]
-    told = "; ".join(faults) or "two versions were pushed, each whole and of its own run"
-    return Outcome("two runs of different seeds at once, one serving folder", 2, 0 if faults else 2, told)
+    refused = scene.start("pair-refused", settings=TOO_STRICT)  # at work when the first of the pair has ended
+    faults = [] if scene.end(refused) == "success" and scene.live.tasks(scene.name, refused)["Pusher"] == "skipped" else ["not refused"]
+    faults += scene.ended_well(*runs)
+    seeds = sorted(scene.manifest(version)["config"]["train"]["seed"] for version in set(scene.versions()) - before)
+    faults += [] if seeds == [30, 31] else [f"versions hold seeds {seeds}"]
+    told = "; ".join(faults) or "two versions, each whole and of its own run; none of the refused model, its Pusher skipped"
+    fault = "runs of different seeds at once, two at a time, one of three refused; one serving folder"
+    return Outcome(fault, 3, 0 if faults else 3, told)

@@ -95,11 +95,11 @@ class Scene:
         """Returns the state in which the run ended."""
         return self.live.wait(self.name, run_id, timeout_s)
 
-    def ended_well(self, run_id: str) -> list[str]:
-        """Waits for the end of a run that should push a version, and returns what is wrong."""
-        state = self.end(run_id)
-        self.pushed += state == "success"
-        return [*([] if state == "success" else [f"{run_id} ended {state}"]), *self.faults()]
+    def ended_well(self, *run_ids: str) -> list[str]:
+        """Waits for the end of runs that should push a version each, and returns what is wrong; no other run is at work."""
+        states = {run_id: self.end(run_id) for run_id in run_ids}
+        self.pushed += sum(state == "success" for state in states.values())
+        return [*(f"{run_id} ended {state}" for run_id, state in states.items() if state != "success"), *self.faults()]
 
     # ---- processes ----
 
