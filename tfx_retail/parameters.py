@@ -53,7 +53,8 @@ def applied(config: Config, given: Parameters) -> Config:
 
 def _changes(given: Parameters) -> dict[str, Any]:
     changes = dict(config_file.parse(text) for text in given.settings or ())
-    changes |= {} if given.data_path is None else {"data.path": given.data_path}
+    if given.data_path is not None:  # a folder of somebody's photos: where it is not there, a mistyped name, no sample is drawn into it
+        changes |= {"data.path": given.data_path, "data.sample": None}
     changes |= {} if given.epochs is None else {"train.epochs": given.epochs}
     changes |= {"data.on_anomalies": "warn", "data.on_leakage": "warn"} if given.force else {}
     return changes | ({"cache": False} if given.no_cache else {})

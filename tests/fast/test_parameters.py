@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fast.test_compiled import config
-from tfx_retail import parameters
+from tfx_retail import config_file, parameters
 from tfx_retail.config_file import ConfigError
 
 
@@ -18,6 +18,13 @@ def test_each_field_stands_for_a_setting() -> None:
     changed = parameters.applied(config(), given)
     assert (changed.data.path, changed.train.epochs, changed.train.batch_size, changed.cache) == ("/srv/new", 3, 8, False)
     assert (changed.data.on_anomalies, changed.data.on_leakage) == ("warn", "warn")
+
+
+def test_no_sample_is_drawn_into_a_folder_that_the_form_names() -> None:
+    drawn = config_file.changed(config(), {"data.sample": {"photos": 60, "skus": 12}}, "here")
+    assert drawn.data.sample is not None
+    assert parameters.applied(drawn, parameters.read('{"data_path": "/srv/mistyped"}')).data.sample is None
+    assert parameters.applied(drawn, parameters.read('{"epochs": 3}')).data.sample == drawn.data.sample
 
 
 def test_force_leaves_the_verdict_alone() -> None:
