@@ -208,7 +208,8 @@ def started(folder: Path, major: int, *words: str, **environment: str) -> Iterat
     made = Live(folder, major, {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), **environment})
     made.forget()  # what an earlier session left: its runs have the names of ours
     dags.mkdir(parents=True)
-    shutil.copy(REPO / "dags" / "retail.py", dags)
+    for file in (REPO / "dags").glob("*.py"):
+        shutil.copy(file, dags)
     try:
         made.up(*words)
         yield made

@@ -13,7 +13,9 @@ airflow = pytest.importorskip("airflow", reason="this environment has no Airflow
 from tests.airflow.pipelines import NODES, write  # noqa: E402  # after it is clear that there is an Airflow
 from tfx_retail import airflow as retail  # noqa: E402
 from tfx_retail.compiled import CompiledError, Node  # noqa: E402
+from tfx_retail.errors import UserError  # noqa: E402
 
+DAGS = Path(__file__).resolve().parents[2] / "dags"
 IS_3 = airflow.__version__.startswith("3.")
 
 
@@ -127,33 +129,52 @@ def test_a_folder_becomes_a_dag_for_each_pipeline_and_a_watch_where_data_starts_
     assert sorted(retail.dags_in(tmp_path)) == ["one", "two", "two_photos"]
 
 
-def test_a_broken_pipeline_is_an_import_error_and_leaves_the_others_alone(tmp_path: Path) -> None:
+def test_a_broken_pipeline_is_told_and_leaves_the_others_alone(tmp_path: Path) -> None:
     write(tmp_path, "one")
     (tmp_path / "two.json").write_text("{")
-    found = retail.dags_in(tmp_path)
-    assert sorted(found) == ["_broken", "one"]
-    with pytest.raises(Exception, match=r"two\.json: is cut off or not JSON .* compile it again"):
-        found["_broken"].validate()
+    assert sorted(retail.dags_in(tmp_path)) == ["one"]
+    with pytest.raises(UserError, match=r"two\.json: is cut off or not JSON .* compile it again"):
+        retail.refuse_broken(tmp_path)
 
 
-def test_airflow_shows_the_import_error_and_keeps_the_sound_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipeline_that_airflow_refuses_is_told_and_leaves_the_others_alone(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    write(tmp_path, "two", schedule="every morning")
+    assert sorted(retail.dags_in(tmp_path)) == ["one"]
+    with pytest.raises(UserError, match=r"two\.json: Airflow refuses its DAG: .* columns .*; correct `airflow` in its configuration"):
+        retail.refuse_broken(tmp_path)
+
+
+def test_airflow_keeps_import_errors_away_from_the_file_with_the_dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "one")
     (tmp_path / "two.json").write_text("{")
-    dags = tmp_path / "dags"
-    dags.mkdir()
-    (dags / "retail.py").write_text("from tfx_retail.airflow import dags_in\nglobals().update(dags_in())  # a dag file of airflow\n")
     monkeypatch.setenv("TFX_RETAIL_PIPELINES", str(tmp_path))
-    bag = dag_bag(dags)
+    bag = dag_bag(DAGS)
     assert list(bag.dags) == ["one"]
-    (message,) = bag.import_errors.values()
+    ((file, message),) = bag.import_errors.items()
+    assert Path(file).name == "retail_faults.py"
     assert "two.json: is cut off or not JSON" in message
+
+
+def test_where_nothing_is_broken_there_is_no_import_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "one")
+    monkeypatch.setenv("TFX_RETAIL_PIPELINES", str(tmp_path))
+    bag = dag_bag(DAGS)
+    assert (list(bag.dags), bag.import_errors) == (["one"], {})
+    assert Path(bag.dags["one"].fileloc).name == "retail.py"
 
 
 def test_two_pipelines_of_one_name_are_refused(tmp_path: Path) -> None:
     write(tmp_path, "one").rename(tmp_path / "a.json")
     write(tmp_path, "one")
-    with pytest.raises(Exception, match=r"there is a pipeline 'one' in this folder already"):
-        retail.dags_in(tmp_path)["_broken"].validate()
+    with pytest.raises(UserError, match=r"one\.json: there is a pipeline 'one' in this folder already"):
+        retail.refuse_broken(tmp_path)
+
+
+def test_a_wrong_setting_of_all_pipelines_fails_the_dag_file(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    with pytest.raises(ValueError, match="unknown field `retry`"):
+        retail.dags_in(tmp_path, retry=3)
 
 
 def test_a_folder_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

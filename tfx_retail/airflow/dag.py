@@ -37,6 +37,7 @@ def dag(pipeline_json: str | Path, *, environment: Environment | None = None, no
     wanted = with_settings(known.config.airflow, settings)
     made = DAG(
         dag_id=known.name,
+        auto_register=False,  # a DAG is Airflow's when a file keeps it: others are made to see whether they can be
         description="From labelled shelf photos to a blessed, pushed SKU classifier",
         tags=["tfx-retail"],
         schedule=[landed(known.name)] if wanted.schedule == BY_DATA else wanted.schedule,

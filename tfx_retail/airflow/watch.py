@@ -21,6 +21,7 @@ def watch(pipeline_json: str | Path, *, environment: Environment | None = None, 
     wanted = with_settings(known.config.airflow, settings)
     made = DAG(
         dag_id=f"{known.name}_photos",
+        auto_register=False,  # as with the pipeline's own
         description=f"Starts {known.name} when new labelled photos have landed",
         tags=["tfx-retail"],
         schedule=timedelta(minutes=wanted.watch_min),
