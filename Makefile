@@ -57,7 +57,7 @@ bench: setup ## time and memory against a bare script and a stock pipeline: half
 	@$(python) -m benchmarks.memory
 	@$(python) -m benchmarks.startup
 
-test-deps: ## system packages that the tests need: Chromium, by apt
+test-deps: ## system packages that the tests need: Chromium and PostgreSQL's server, by apt
 	@tools/test_deps.sh
 
 clean: ## remove the environment and what tools left; data/ and output/ stay
