@@ -7,8 +7,11 @@ uv=$(command -v uv || echo "$PWD/.cache/uv/bin/uv")   # make setup brings it
 mkdir -p .cache
 locked=.cache/locked.txt
 
-# What stays, and why: docs/dependencies.md. All of them only where TFX 1.16 is.
+# What stays, and why: docs/dependencies.md. Where no platform is named, with TFX 1.16 only.
 explained=(
+  CVE-2026-59890   # setuptools 80, on both: packs source on macOS; ours is there for pkg_resources, which tensorflow_hub imports
+  CVE-2026-25087   # pyarrow 18, with TFX 1.21: Arrow files with pre-buffering, which Python cannot switch on; we read none
+  CVE-2026-59939   # httplib2 0.22: clients of Google's clouds; nothing here calls it
   CVE-2023-47248   # pyarrow 10: Arrow and Parquet files of strangers; we read none
   CVE-2023-24816   # ipython 7: Windows only
   CVE-2025-4565    # protobuf 3.20: its parser in pure Python, which is not the one in use
