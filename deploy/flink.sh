@@ -11,6 +11,7 @@ set -euo pipefail
 script=$(realpath -- "${BASH_SOURCE[0]}")
 repo=$(dirname "$(dirname "$script")")
 unset VIRTUAL_ENV PYTHONHOME   # another environment's are not ours
+# shellcheck disable=SC2034  # what is sourced reads it
 engine=flink
 # shellcheck source=engines/cluster.sh
 . "$repo/deploy/engines/cluster.sh"

@@ -1,5 +1,6 @@
 """Runs single nodes of a compiled pipeline through TFX's launcher: what a local run and a scheduler's task have in common."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tfx_retail.errors import UserError
 from tfx_retail.late_executors import Started
 from tfx_retail.runs import NodeFacts
 from tfx_retail.summaries import summary
+from tfx_retail.worker.facts import REFUSES
 
 
 class NodeFailed(Exception):
@@ -144,6 +146,9 @@ def facts_of(known: MetadataStore, node: str, execution_id: int) -> NodeFacts:
 
 
 _BEAM_SUFFIX = " [while running"  # Beam appends the step's name to what its workers raise
+_OF_WORKER = re.compile(
+    r"\btfx_retail(?:\.\w+)+: (.*?)(?: \[while running|\n\n|\n\tat |\Z)", re.DOTALL
+)  # in a traceback that an engine hands on
 
 
 def cause(error: BaseException) -> str:
@@ -152,11 +157,20 @@ def cause(error: BaseException) -> str:
     for item in chain:
         if isinstance(item, UserError):
             return str(item).partition(_BEAM_SUFFIX)[0]
+    raised = [words for item in chain for words in _of_worker(str(item))]
+    if raised:
+        return raised[0]
     if any(_is_disk_full(item) for item in chain):
         return "no space left on the disk: free some, or let `tfx-retail gc` remove old runs; nothing half-written is used"
     root = chain[-1]
     lines = [line.strip() for line in str(root).splitlines() if line.strip()]
     return f"{type(root).__name__}: {lines[0] if lines else 'no message'}"
+
+
+def _of_worker(text: str) -> list[str]:
+    """Returns what our own errors said on workers of an engine: there is only text of them here, wrapped in the engine's."""
+    refused = re.search(rf"{REFUSES} [^\n]*", text)
+    return [refused[0]] if refused else _OF_WORKER.findall(text)[-1:]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -21,6 +21,7 @@ ACCURACIES = tuple(f"{level}_accuracy" for level in LEVELS)
 METRICS = (*ACCURACIES, "top_k_accuracy", "macro_f1", "log_loss")
 EXAMPLES = "examples"
 CLASS_COUNTS = "class_counts"  # [C, 4]: label, examples, times answered, times answered rightly
+_LOSS_UNITS = 2**40  # in a loss of 1: whole numbers add up to the same sum in whatever order an engine adds them
 _SMALLEST = 1e-7  # a score of 0 for the truth would make the mean infinite; Keras clips there too
 
 
@@ -90,7 +91,7 @@ class _Sums:
         self.examples = 0
         self.right = [0] * len(LEVELS)
         self.in_top = 0
-        self.loss = 0.0
+        self.loss = 0  # in _LOSS_UNITS
         self.classes: defaultdict[int, list[int]] = defaultdict(_no_counts)
 
     def add(self, outcome: Outcome) -> None:
@@ -98,7 +99,7 @@ class _Sums:
         for level, right in enumerate(outcome.right):
             self.right[level] += right
         self.in_top += outcome.in_top
-        self.loss += outcome.loss
+        self.loss += round(outcome.loss * _LOSS_UNITS)
         self.classes[outcome.label][0] += 1
         self.classes[outcome.answer][1] += 1
         self.classes[outcome.label][2] += outcome.label == outcome.answer
@@ -141,7 +142,7 @@ class _AddUp(beam.CombineFn):
         values: dict[str, Any] = {name: right / n for name, right in zip(ACCURACIES, accumulator.right, strict=True)}
         values["top_k_accuracy"] = accumulator.in_top / n
         values["macro_f1"] = macro_f1(counts)
-        values["log_loss"] = accumulator.loss / n
+        values["log_loss"] = accumulator.loss / _LOSS_UNITS / n
         values[EXAMPLES] = float(accumulator.examples)
         values[CLASS_COUNTS] = np.array([[label, *row] for label, row in counts.items()], np.float64).reshape(-1, 4)
         return {metric_types.MetricKey(name, model_name=self._model): value for name, value in values.items()}

@@ -31,3 +31,20 @@ def test_a_full_disk_is_told_as_such_whoever_met_it() -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     for error in (full, chained(full, RuntimeError("write failed")), RuntimeError("RESOURCE: ...; No space left on device")):
         assert cause(error).startswith("no space left on the disk")
+
+
+JAVA = """Pipeline job-1 failed in state FAILED: java.lang.RuntimeException: Error received from SDK harness for instruction 3: Traceback (most recent call last):
+  File "shards.py", line 138, in _items
+tfx_retail.ingest.record.DataError: p1.jpg: cannot be read
+all of them: rejected.csv [while running '_Read-ptransform-7']
+
+\tat org.apache.beam.runners.fnexecution.control"""
+
+
+def test_our_own_words_are_found_in_what_an_engine_says_of_its_workers() -> None:
+    assert cause(RuntimeError(JAVA)) == "p1.jpg: cannot be read\nall of them: rejected.csv"
+
+
+def test_the_refusal_of_a_worker_is_found_in_what_an_engine_says() -> None:
+    refused = "the worker on shelf-2 cannot do this job: it has Python 3.11.2, the submitter 3.10; install it there"
+    assert cause(RuntimeError(f"java.lang.RuntimeException: {refused}\n\tat org.apache.beam")) == refused

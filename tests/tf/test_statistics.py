@@ -12,7 +12,8 @@ from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
-from tfx_retail.components.statistics import ImageStatisticsExecutor
+from tfx_retail import columns
+from tfx_retail.components.statistics import ImageStatisticsExecutor, add_up, finished, merged
 
 SKUS = {"train": ["cola", "可乐", "cola", "lime"] * 50, "eval": ["cola"], "calibration": []}
 
@@ -113,3 +114,9 @@ def test_the_same_examples_give_the_same_bytes(examples: Any, ours: Any, tmp_pat
     for split in SKUS:
         first, second = (Path(artifact_utils.get_split_uri([made], split), "FeatureStats.pb") for made in (ours, again))
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_files_come_to_the_same_bytes_in_whatever_order_an_engine_merges_them(examples: Any) -> None:
+    parts = [(number, add_up(file)) for number, file in enumerate(columns.files(f"{artifact_utils.get_split_uri([examples], 'train')}/*"))]
+    first, *others = parts
+    assert finished(merged([*reversed(others), first])) == finished(merged(parts))
