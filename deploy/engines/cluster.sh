@@ -23,9 +23,14 @@ main() {
 }
 
 places() {
+  places_of_all
+  "places_of_$engine"
+}
+
+places_of_all() {
   here=$(realpath -m -- "${TFX_RETAIL_DEPLOY:-$repo/.cache/engines}/$engine")
   jars="$repo/.cache/engines/$engine/jars"   # one for all deployments
-  conf="$here/conf" logs="$here/logs" run="$here/run"
+  conf="$here/conf" class_path="$jars/*" settings=() logs="$here/logs" run="$here/run"
   python="${TFX_RETAIL_PYTHON:-$repo/.venv/bin/python}"
   workers=$(cat "$here/workers" 2> /dev/null || echo 2)
 }
@@ -101,13 +106,13 @@ down() {
   say "stopped; logs stay in $logs"
 }
 
-# The same configuration, on the cluster. Its jars are on every machine: without files_to_stage Beam would send them all with each job.
+# The same configuration, on the cluster.
 run_pipeline() {
   local config=${1:-}
   [ -n "$config" ] || wrong "run takes a configuration, and what \`tfx-retail run\` takes besides"
   shift
   PYTHONPATH="$repo" exec "$python" -W ignore -m tfx_retail run "$config" --set "beam.profile=$engine" --set "beam.job_server=localhost:$job_port" \
-    --set "beam.workers=pool:$pool_port" --set "beam.args=[\"--files_to_stage=$conf/staged\"]" "$@"
+    --set "beam.workers=pool:$pool_port" "${settings[@]}" "$@"
 }
 
 # ---- helpers ----
@@ -116,7 +121,6 @@ address() { echo "127.0.0.$((base + $1))"; }   # of worker 1, 2, ...
 
 write_hosts() {
   local worker
-  : > "$conf/staged"
   for ((worker = 1; worker <= workers; worker++)); do
     printf '%s pool\n127.0.0.1 localhost %s\n' "$(address "$worker")" "$(hostname)" > "$conf/hosts-$worker"
   done
@@ -160,9 +164,11 @@ opens() {   # Java 17 keeps what Spark and Flink reach into closed
   done
 }
 
+short_lived=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1)   # these machines move little data: compiling twice would cost more than it brings
+
 start_java() {   # start_java NAME MEGABYTES MAIN ARGUMENTS...
   local name=$1 memory=$2
   shift 2
   mapfile -t opened < <(opens)
-  start "$name" java "-Xmx${memory}m" -XX:+UseSerialGC "${opened[@]}" "${java_options[@]}" -cp "$conf:$jars/*" "$@"
+  start "$name" java "-Xmx${memory}m" "${short_lived[@]}" "${opened[@]}" "${java_options[@]}" -cp "$class_path" "$@"
 }

@@ -3,6 +3,8 @@
 
 job_port=8199 artifact_port=8198 master_port=8181 pool_port=50000 base=10   # workers are 127.0.0.11, 127.0.0.12, ...
 
+places_of_flink() { :; }
+
 services() {
   local worker
   echo manager
@@ -25,6 +27,7 @@ configure() {
   flink_settings > "$conf/config.yaml"
 }
 
+# The job server sends its jars with each job; they are on every machine, so the machine's own are taken (parent-first).
 # Every figure of memory is given: Flink's shell scripts, which would work them out, are in no registry.
 flink_settings() {
   cat <<YAML
@@ -49,6 +52,7 @@ taskmanager.memory.network.max: 256mb
 taskmanager.memory.jvm-metaspace.size: 256mb
 taskmanager.memory.jvm-overhead.min: 128mb
 taskmanager.memory.jvm-overhead.max: 128mb
+classloader.resolve-order: parent-first
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 3
 restart-strategy.fixed-delay.delay: 1s

@@ -3,6 +3,12 @@
 
 job_port=8099 artifact_port=8098 master_port=7077 pool_port=50000 base=1   # workers are 127.0.0.2, 127.0.0.3, ...
 
+# The cluster's jars are on every machine: without files_to_stage the job server would send them all with each job.
+places_of_spark() {
+  class_path="$conf:$jars/*"   # Spark's logging is set by a file
+  settings=(--set "beam.args=[\"--files_to_stage=$conf/log4j2.properties\"]")
+}
+
 services() {
   local worker
   echo master
@@ -48,7 +54,7 @@ start_worker() {
 # As few executors as there are workers, and each keeps what it has: a stage that waits for a worker process must not be moved elsewhere.
 start_jobs() {
   java_options=(-Dspark.executor.memory=600m -Dspark.driver.host=127.0.0.1 -Dspark.ui.enabled=false -Dspark.locality.wait=0
-    "-Dspark.default.parallelism=$((2 * workers))" "-Dspark.executor.extraJavaOptions=-XX:+UseSerialGC" -Dspark.network.timeout=120s)
+    "-Dspark.default.parallelism=$((2 * workers))" "-Dspark.executor.extraJavaOptions=${short_lived[*]}" -Dspark.network.timeout=120s)
   start_java jobs 512 org.apache.beam.runners.spark.SparkJobServerDriver "--spark-master-url=spark://127.0.0.1:$master_port" \
     --job-host=localhost "--job-port=$job_port" "--artifact-port=$artifact_port" --expansion-port=0 "--artifacts-dir=$here/scratch/artifacts" \
     --clean-artifacts-per-job=true
