@@ -1,7 +1,7 @@
 # Everything starts here: each target first makes .venv what uv.lock says (tools/setup.sh; nothing to do the second time).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-platforms short fast test-faults test-airflow airflow-faults airflow airflow-down lint format docs bench test-deps clean setup
+.PHONY: help demo test test-platforms short fast test-faults test-engines test-airflow airflow-faults airflow airflow-down lint format docs bench test-deps clean setup
 
 python := .venv/bin/python
 # Without bytecode each process would read this package anew, and pytest rewrite every test: seconds each time.
@@ -30,6 +30,9 @@ fast: setup ## only the tests that need no TensorFlow: seconds
 
 test-faults: setup ## runs killed in every node, two at once, a full disk: a quarter of an hour
 	@$(python) -m pytest tests/e2e -m faults
+
+test-engines: setup ## the pipeline on clusters of Spark and Flink on this machine, workers killed; needs Java 17 and Maven: an hour
+	@$(python) -m pytest -q tests/engines -m engines
 
 test-airflow: setup ## a live Airflow 3, then 2.11, with PostgreSQL: pipelines, forms, skips, schedules
 	@tools/test_airflow.sh

@@ -59,7 +59,10 @@ def check(arguments: tuple[str, ...]) -> None:
     if marks["profile"] not in engines.PORTABLE:
         _check_arguments(arguments, [])
         _check_credentials()
-        return
+        raise RunError(
+            f"beam.profile dataflow: Google's workers would not see {marks['root']}, and this version keeps `root` and `data.path` in "
+            "folders alone; take spark or flink"
+        )
     address = _job_server(arguments)
     described = _described(address)
     _check_engine(address, described, marks["profile"])

@@ -19,7 +19,9 @@ SUBMITTER = "submitter"
 PORTABLE = ("spark", "flink")  # profiles that go through one of Beam's job servers
 MARK = "tfx_retail"  # a job of ours bears `<MARK>_profile=<profile>`, `_root=<folder of the pipeline>` and so on among its experiments
 
-_CACHE_MS = 600_000  # workers outlive a stage; without it each stage starts its own, and each of those imports TensorFlow
+# How long an engine keeps a worker that has nothing to do. Spark's executors end with their job; Flink's would hold on to a process that
+# the next job could have.
+_CACHE_MS = {"spark": 600_000, "flink": 0}
 _ANSWER_S = 20  # in which a job server has to answer a request; Beam's own 60 s are too long to tell that it is not there
 _ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}")
 
@@ -95,7 +97,7 @@ def _portable(beam: BeamConfig) -> list[str]:
     environment = (
         ["--environment_type=LOOPBACK"]
         if workers == SUBMITTER
-        else ["--environment_type=EXTERNAL", f"--environment_config={workers}", f"--environment_cache_millis={_CACHE_MS}"]
+        else ["--environment_type=EXTERNAL", f"--environment_config={workers}", f"--environment_cache_millis={_CACHE_MS[beam.profile]}"]
     )
     server = [f"--job_endpoint={beam.job_server or JOB_SERVER}", f"--job_server_timeout={_ANSWER_S}"]
     return ["--runner=PortableRunner", *server, *environment, "--sdk_worker_parallelism=1"]

@@ -51,7 +51,12 @@ class Shop:
         """Runs the pipeline and returns its facts."""
         command = [sys.executable, "-W", "ignore", "-m", "tfx_retail", "run"] if self.engine == "local" else [_script(self.engine), "run"]
         done = subprocess.run(
-            [*command, str(self.config), "--no-cache", *words], env=_environment(), capture_output=True, text=True, timeout=3000, check=False
+            [*command, str(self.config), "--no-cache", *words],
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=3000,
+            check=False,
         )
         self.text = done.stdout + done.stderr
         assert done.returncode == code, self.text

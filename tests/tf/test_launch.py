@@ -33,7 +33,7 @@ def test_a_full_disk_is_told_as_such_whoever_met_it() -> None:
         assert cause(error).startswith("no space left on the disk")
 
 
-JAVA = """Pipeline job-1 failed in state FAILED: java.lang.RuntimeException: Error received from SDK harness for instruction 3: Traceback (most recent call last):
+JAVA = """Pipeline job-1 failed in state FAILED: java.lang.RuntimeException: Error received from SDK harness: Traceback:
   File "shards.py", line 138, in _items
 tfx_retail.ingest.record.DataError: p1.jpg: cannot be read
 all of them: rejected.csv [while running '_Read-ptransform-7']

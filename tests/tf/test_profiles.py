@@ -36,7 +36,8 @@ def test_beam_knows_every_argument_of_the_profile(profile: str) -> None:
 def test_beam_reads_the_portable_profiles_as_they_are_meant() -> None:
     portable = options_of("flink").view_as(PortableOptions)
     assert (portable.job_endpoint, portable.environment_type, portable.environment_config) == ("jobs:8099", "EXTERNAL", "localhost:50000")
-    assert int(portable.environment_cache_millis) == 600_000
+    assert int(portable.environment_cache_millis) == 0
+    assert int(options_of("spark").view_as(PortableOptions).environment_cache_millis) == 600_000
     assert options_of("flink").get_all_options()["parallelism"] == 8
     assert options_of("submitter").view_as(PortableOptions).environment_type == "LOOPBACK"
     assert "tfx_retail_root=/shared/shop" in options_of("spark").view_as(DebugOptions).experiments
