@@ -58,7 +58,7 @@ def test_an_argument_that_beam_does_not_know_is_refused_by_its_name() -> None:
 def test_a_job_server_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "ANSWER_S", 0.2)
     given = arguments(BeamConfig(profile="spark", job_server="127.0.0.1:9"), Path("/shared/p.tar.gz"), "/shared/shop")
-    with pytest.raises(RunError, match=r"^beam.job_server: nothing answers at 127.0.0.1:9; start the job server"):
+    with pytest.raises(RunError, match=r"^beam.job_server: nothing answers at 127.0.0.1:9; start it"):
         cluster.check(tuple(given))
 
 

@@ -28,6 +28,7 @@ def main() -> None:
     """Works until the pool closes this process's standard input."""
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
+    sys.path.pop(0)  # this file's folder: a part of a package is not to be found by its last name
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not look like an answer
     heavy = iter(_HEAVY)
     while True:
