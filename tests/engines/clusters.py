@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -17,12 +17,15 @@ import msgspec
 from tfx_retail.runs import RunFacts
 
 ROOT = Path(__file__).parents[2]
+BEAM_NODES = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator")
+# ExampleGen: a worker of the trial job, one that reads, one that writes, or two of the same where the cluster is quick
+KILLS = {"ExampleGen": 3, "StatisticsGen": 1, "Transform": 1, "Evaluator": 1}
 PATIENCE_S = 240  # for the job of one element: machines that run tests are busy
 CONFIG = """
 name: shop
 root: {root}
 catalog: {{path: {data}/catalog.csv}}
-data: {{path: {data}, format: voc, photo_facts: photos.csv, sample: {{photos: 60, skus: 12, seed: 3}}}}
+data: {{path: {data}, format: voc, photo_facts: photos.csv, sample: {{photos: 120, skus: 12, seed: 3}}}}
 model: {{image_size: 32, width: 8, blocks: [1, 1], embedding_dim: 16}}
 train: {{epochs: 1, warmup_epochs: 0.5, batch_size: 32, early_stopping_epochs: 0}}
 serving: {{dir: {root}/served}}
@@ -62,6 +65,13 @@ class Shop:
         assert done.returncode == code, self.text
         return self.facts()
 
+    def running(self) -> str:
+        """Returns the node that runs now, the infra check aside; empty: none does."""
+        try:
+            return next((told.node for told in self.facts().nodes[::-1] if told.state == "running" and told.node in BEAM_NODES), "")
+        except (ValueError, OSError, msgspec.MsgspecError):  # no run yet
+            return ""
+
     def facts(self) -> RunFacts:
         latest = max((self.root / "shop" / "runs").glob("*/run.json"))
         return msgspec.json.decode(latest.read_bytes(), type=RunFacts)
@@ -80,32 +90,33 @@ class Cluster:
         return done.stdout
 
     @contextmanager
-    def kill_workers(self, times: int) -> Iterator[list[int]]:
-        """Kills worker processes, one after another, each right after it was given a job, while the block goes on; gives their ids."""
-        killed: list[int] = []
+    def kill_workers(self, shop: "Shop") -> Iterator[dict[str, list[int]]]:
+        """Kills the first worker processes that get a job in each Beam node while the block goes on; gives their ids by node."""
+        killed: dict[str, list[int]] = {}
         over = threading.Event()
-        killer = threading.Thread(target=self._kill, args=(times, killed, over))
-        begun = self._begun()
+        killer = threading.Thread(target=self._kill, args=(shop, killed, over))
         killer.start()
         try:
             yield killed
         finally:
             over.set()
             killer.join()
-            assert len(begun) <= len(self._begun())
 
-    def _kill(self, times: int, killed: list[int], over: threading.Event) -> None:
-        seen = len(self._begun())
-        while len(killed) < times and not over.wait(0.2):
-            for process in self._begun()[seen:][:1]:
-                time.sleep(1.0)  # it has connected and works by now
-                os.kill(process, signal.SIGKILL)
-                killed.append(process)
-                seen = len(self._begun())
+    def _kill(self, shop: "Shop", killed: dict[str, list[int]], over: threading.Event) -> None:
+        known = len(self._begun())
+        while not over.wait(0.05):
+            begun = self._begun()
+            node = shop.running()
+            if len(begun) > known and node in BEAM_NODES and len(killed.get(node, ())) < KILLS[node]:
+                time.sleep(0.3)  # it has connected, and works or is about to
+                killed.setdefault(node, []).append(begun[-1])
+                with suppress(ProcessLookupError):
+                    os.kill(begun[-1], signal.SIGKILL)
+            known = len(begun)
 
     def _begun(self) -> list[int]:
-        """Returns the processes that were given a job, in the order of time as far as one pool tells it."""
-        texts = [path.read_text(encoding="utf-8", errors="replace") for path in sorted(self.logs.glob("pool-*.log"))]
+        """Returns the processes that were given a job, in the order of time."""
+        texts = [path.read_text(encoding="utf-8", errors="replace") for path in self.logs.glob("pool-*.log")]
         lines = sorted(line for text in texts for line in text.splitlines() if re.search(r"pool worker \S+: process \d+$", line))
         return [int(line.rpartition(" ")[2]) for line in lines]
 
