@@ -19,6 +19,7 @@ from apache_beam.options import pipeline_options
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, PortableOptions
 from apache_beam.portability.api import beam_job_api_pb2 as job_api
 from apache_beam.portability.api import beam_job_api_pb2_grpc
+from google.protobuf import json_format
 
 from tfx_retail import engines
 from tfx_retail.errors import RunError
@@ -175,8 +176,14 @@ def _cancel_jobs(address: str, root: str) -> None:
         service = beam_job_api_pb2_grpc.JobServiceStub(channel)
         try:
             for job in service.GetJobs(job_api.GetJobsRequest(), timeout=ANSWER_S).job_info:
-                if job.state in _AT_WORK and f"{engines.MARK}_root={root}" in str(job.pipeline_options):
-                    logging.info("cancelling job %s, which an earlier run left", job.job_id)
+                if job.state in _AT_WORK and f"{engines.MARK}_root={root}" in _experiments(job.pipeline_options):
+                    logging.warning("cancelling job %s, which an earlier run left", job.job_id)
                     service.Cancel(job_api.CancelJobRequest(job_id=job.job_id), timeout=ANSWER_S)
         except grpc.RpcError as error:
             logging.warning("jobs at %s could not be cancelled: %s", address, error)
+
+
+def _experiments(options: Any) -> list[str]:
+    """Returns the experiments among a job's options, which are a protobuf Struct."""
+    found = json_format.MessageToDict(options).get("beam:option:experiments:v1")
+    return [str(experiment) for experiment in found or []]
