@@ -28,7 +28,7 @@ configure() {
 }
 
 # The job server sends its jars with each job; they are on every machine, so the machine's own are taken (parent-first).
-# Every figure of memory is given: Flink's shell scripts, which would work them out, are in no registry.
+# Its own limits of ten seconds are too short for a machine that also runs tests. Every figure of memory is given: Flink's shell scripts, which would work them out, are in no registry.
 flink_settings() {
   cat <<YAML
 jobmanager.rpc.address: localhost
@@ -56,7 +56,9 @@ classloader.resolve-order: parent-first
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 3
 restart-strategy.fixed-delay.delay: 1s
-heartbeat.timeout: 20000
+pekko.startup-timeout: 100 s
+pekko.ask.timeout: 60 s
+heartbeat.timeout: 50000
 heartbeat.interval: 5000
 YAML
 }
