@@ -109,7 +109,14 @@ def _recolored(images: Any, seed: Any, config: AugmentConfig) -> Any:
     if config.contrast:
         mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
         images = mean + (images - mean) * (1 + config.contrast * u[1])
+    if config.white_balance:
+        images = images * _gains(images, tf.random.experimental.stateless_fold_in(seed, 0), config.white_balance)
     return tf.clip_by_value(images + config.brightness * u[2], 0.0, 1.0)
+
+
+def _gains(images: Any, seed: Any, largest: float) -> Any:
+    """Returns what each colour of each image is scaled by, [B, 1, 1, 3]."""
+    return tf.exp(largest * (2 * tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 3), seed) - 1))
 
 
 def _hue_turned(images: Any, angles: Any) -> Any:

@@ -135,6 +135,10 @@ class AugmentConfig(Section, frozen=True):
     contrast: Annotated[float, Meta(ge=0.0, lt=1.0, description="contrast is scaled by 1 +- this")] = 0.2
     saturation: Annotated[float, Meta(ge=0.0, lt=1.0, description="saturation is scaled by 1 +- this")] = 0.2
     hue: Annotated[float, Meta(ge=0.0, le=0.5, description="largest turn of the colour circle, as a share of it")] = 0.0
+    white_balance: Annotated[
+        float,
+        Meta(ge=0.0, le=1.0, description="red, green and blue are each scaled by up to e^this: light and cameras differ between shops"),
+    ] = 0.0
     erase: Annotated[Share, Meta(description="probability of blanking a random rectangle")] = 0.0
     mixup: Annotated[float, Meta(ge=0.0, description="alpha of mixup's Beta distribution")] = 0.0
     cutmix: Annotated[Share, Meta(description="share of images that get a rectangle of another one instead of being blended with it")] = 0.0
@@ -146,6 +150,10 @@ class TrainConfig(Section, frozen=True):
     epochs: Annotated[int, Meta(ge=1, description="passes over the train split, at most")] = 30
     max_steps: Annotated[int, Meta(ge=0, description="stop after so many steps; 0: no limit")] = 0
     batch_size: Annotated[int, Meta(ge=1, description="crops a step, over all replicas")] = 64
+    small_size: Annotated[
+        int, Meta(ge=0, description="side in pixels in the first part of training, which is quicker so; 0: `model.image_size` throughout")
+    ] = 0
+    small_share: Annotated[Share, Meta(description="share of the epochs in that part")] = 0.6
     optimizer: Annotated[Literal["adamw", "sgd"], Meta(description="sgd has Nesterov momentum 0.9")] = "adamw"
     learning_rate: Annotated[float, Meta(gt=0.0, description="the highest rate")] = 0.002
     schedule: Annotated[Literal["cosine", "constant"], Meta(description="how the rate falls after the warm-up")] = "cosine"

@@ -206,5 +206,14 @@ def _contradictions(config: Config) -> Iterator[str]:
     if data.format == "idx" and not data.idx_files:
         yield "data.idx_files: format idx needs at least one pair of files"
     yield from tuned.faults(config)
+    yield from _small_size_faults(config)
     if config.train.max_steps == 0 and config.train.warmup_epochs >= config.train.epochs:
         yield f"train.warmup_epochs: {config.train.warmup_epochs:g} is not less than train.epochs ({config.train.epochs})"
+
+
+def _small_size_faults(config: Config) -> Iterator[str]:
+    size, model = config.train.small_size, config.model
+    if size and model.backbone != "compact":
+        yield f"train.small_size: only the compact network takes images of two sizes, and model.backbone is {model.backbone}; leave it at 0"
+    elif size and not 16 <= size < model.image_size:
+        yield f"train.small_size: {size}, expected 0, or 16 to less than model.image_size ({model.image_size})"

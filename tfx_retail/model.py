@@ -32,7 +32,7 @@ def build(config: ModelConfig, family_of_look: Sequence[int] | NDArray[np.int64]
     Raises:
       ValueError: the backbone's name is unknown, its weights do not fit, or it cannot take this image size.
     """
-    images = keras.Input((config.image_size, config.image_size, 3), name="images")
+    images = keras.Input(_shape(config), name="images")
     features = trunk(config)(images)
     embedding = layers.Dense(config.embedding_dim, use_bias=False, name="embedding")(features)
     embedding = layers.BatchNormalization(name="embedding_norm")(embedding)
@@ -103,9 +103,15 @@ def trunk(config: ModelConfig) -> keras.Model:
     return _from_applications(config)
 
 
+def _shape(config: ModelConfig) -> tuple[int | None, int | None, int]:
+    """Returns that of an image; the compact network takes any side, so that training may begin with small ones."""
+    side = None if config.backbone == "compact" else config.image_size
+    return side, side, 3
+
+
 def _compact(config: ModelConfig) -> keras.Model:
     """Returns the residual network; each stage has twice the channels of the one before and half its side."""
-    images = keras.Input((config.image_size, config.image_size, 3))
+    images = keras.Input(_shape(config))
     x = layers.Rescaling(4.0, offset=-2.0)(images)  # [0, 1] to about zero mean and unit deviation
     small = config.image_size < 48  # a 28 pixel image cannot afford to lose half its side before the first stage
     x = _convolution(x, config.width, stride=1 if small else 2)

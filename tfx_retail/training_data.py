@@ -105,8 +105,8 @@ class TrainingBatches(NamedTuple):
         return self.counted.total // self.batch_size
 
     def epoch(self, number: int) -> Any:
-        """Returns the data set of epoch `number`: images [B, S, S, 3] float32, targets [B, L] and weights [B] float32."""
-        train, side = self.config.train, self.config.model.image_size
+        """Returns the data set of epoch `number`, from 0 on: images [B, S, S, 3] float32, targets [B, L] and weights [B] float32."""
+        train, side = self.config.train, side_in(self.config, number)
         order = int(np.random.default_rng((train.seed, number)).integers(2**31))
         examples = self._shuffled(order).batch(self.batch_size, drop_remainder=True).enumerate()
         weights, look_of_sku = tf.constant(self.counted.weights), tf.constant(self.counted.look_of_sku)
@@ -154,6 +154,15 @@ def source_side(config: Config) -> int:
     """Returns the side in pixels at which training images are decoded: larger than the network's where crops are cut from them."""
     side = config.model.image_size
     return round(side * SOURCE_MARGIN) if config.train.augment.min_area < 1 else side
+
+
+def side_in(config: Config, epoch: int) -> int:
+    """Returns the side in pixels of the images that the network learns from in an epoch, counted from 0.
+
+    Source: Tan and Le 2021, arXiv:2104.00298, section 4: what is learnt from small images is kept at full size, for a part of the cost.
+    """
+    train = config.train
+    return train.small_size if train.small_size and epoch < train.small_share * train.epochs else config.model.image_size
 
 
 def smoothed(looks: Any, smoothing: float, count: int) -> Any:

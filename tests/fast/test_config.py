@@ -77,6 +77,11 @@ def test_an_override_is_checked_as_the_file_is(tmp_path: Path) -> None:
         ),
         ("split: {carve: {validation: 0.1}}", "split.carve: only for split.by: given"),
         ("split: {by: given, carve: {validation: 0.5, calibration: 0.5}}", "split.carve: takes 1 of train, expected less than 1"),
+        ("train: {small_size: 96}", "train.small_size: 96, expected 0, or 16 to less than model.image_size (96)"),
+        (
+            "model: {backbone: MobileNetV2}\ntrain: {small_size: 48}",
+            "train.small_size: only the compact network takes images of two sizes, and model.backbone is MobileNetV2; leave it at 0",
+        ),
         ("train: {epochs: 1}", "train.warmup_epochs: 1 is not less than train.epochs (1)"),
     ],
 )

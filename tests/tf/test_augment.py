@@ -41,6 +41,7 @@ def test_flipping_mirrors_some_images_left_to_right_and_leaves_others() -> None:
         {"contrast": 0.5},
         {"saturation": 0.5},
         {"hue": 0.3},
+        {"white_balance": 0.3},
         {"erase": 1.0},
     ],
 )
@@ -59,6 +60,16 @@ def test_each_setting_changes_images_by_the_seed_alone_and_within_bounds(change:
 def test_turning_the_hue_leaves_grey_as_it_is() -> None:
     grey = tf.fill((2, 4, 4, 3), 0.4)
     np.testing.assert_allclose(augment(grey, SEED, changed(hue=0.5), side=4), grey, atol=1e-3)
+
+
+def test_white_balance_scales_each_colour_of_an_image_alike_everywhere() -> None:
+    images = tf.constant([[[[0.2, 0.2, 0.2], [0.4, 0.4, 0.4]]]])
+    found = augment(tf.tile(images, (3, 2, 1, 1)), SEED, changed(white_balance=0.3), side=2).numpy()
+    gains = found[:, 0, 0] / 0.2
+    np.testing.assert_allclose(found[:, 1, 1], gains * 0.4, rtol=1e-4)
+    assert gains.min() > np.exp(-0.3) - 1e-4
+    assert gains.max() < np.exp(0.3) + 1e-4
+    assert np.abs(gains[:, 0] - gains[:, 2]).min() > 0.01
 
 
 def test_mixup_blends_images_and_targets_with_the_same_share() -> None:

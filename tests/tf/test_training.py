@@ -172,12 +172,21 @@ def test_max_steps_ends_within_an_epoch(packs: RetailSet, tmp_path: Path) -> Non
         {"optimizer": "sgd", "embedding_loss": "triplet"},
         {"strategy": "mirrored", "embedding_loss": "supcon", "class_balance": "loss", "augment": AugmentConfig(mixup=0.2)},
         {"class_balance": "loss", "clip_norm": 0.0, "weight_decay": 0.0},
+        {"small_size": 16, "small_share": 1.0},
     ],
-    ids=["sgd, triplets", "mirrored, supervised contrastive, balanced, mixed", "balanced, not clipped, no decay"],
+    ids=["sgd, triplets", "mirrored, supervised contrastive, balanced, mixed", "balanced, not clipped, no decay", "small images"],
 )
 def test_each_setting_trains(packs: RetailSet, tmp_path: Path, change: dict[str, Any]) -> None:
     found = fit(packs, tmp_path, retail_set.config({"epochs": 1} | change))
     assert 0 < found.progress.history[0]["loss"] < 10
+
+
+def test_images_are_small_in_the_first_part_of_training(packs: RetailSet, tmp_path: Path) -> None:
+    config = retail_set.config({"epochs": 5, "small_size": 16, "small_share": 0.4})
+    graph = tft.TFTransformOutput(str(packs.folder / "transform"))
+    batches = training_data.training_batches([str(packs.folder / "Split-train" / "*")], graph, config, counted(graph, config), tmp_path)
+    sides = [next(iter(batches.epoch(number)))[0].shape[1] for number in range(5)]
+    assert sides == [16, 16, 32, 32, 32]
 
 
 def test_a_loss_that_is_no_number_stops_with_step_and_cure(packs: RetailSet, tmp_path: Path) -> None:
