@@ -151,7 +151,7 @@ await() {   # await NAME: until it listens
   until used "${where%:*}" "${where##*:}"; do
     [ "$(state_of "$1")" = running ] || stop "$1 ended: $(tail -1 "$logs/$1.log"); the whole story is in $logs/$1.log"
     waited=$((waited + 1))
-    [ $waited -lt 240 ] || stop "$1 does not listen on $where after two minutes: look into $logs/$1.log"
+    [ $waited -lt 600 ] || stop "$1 does not listen on $where after five minutes: look into $logs/$1.log"
     sleep 0.5
   done
 }
