@@ -115,8 +115,9 @@ class Scene:
     def processes(self) -> list[Process]:
         """Returns the processes that work for this pipeline's nodes now."""
         found: list[Process] = []
+        file = str((self.live.folder / "pipelines" / f"{self.name}.json").resolve())  # another deployment has one of this name too
         for pid, words in _command_lines():
-            if "run-node" in words and any(word.endswith(f"/{self.name}.json") for word in words):
+            if "run-node" in words and file in words:
                 node = words[words.index("run-node") + 2]
                 found.append(Process(pid, "node", node))
                 task = parent(pid)
