@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import pytest
@@ -62,6 +62,24 @@ def test_a_worker_that_was_killed_has_a_successor(served: Served, tmp_path: Path
     killed = int(done(served, package, tmp_path / "first").split()[0])
     os.kill(killed, signal.SIGKILL)
     assert int(done(served, package, tmp_path / "second").split()[0]) != killed
+
+
+def test_a_worker_that_dies_before_its_runner_knows_of_it_has_a_successor_too(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, begun = pool._Process.begin, []
+
+    def begin_and_die(process: pool._Process, *job: Any) -> None:
+        begun.append(process)
+        if len(begun) == 1:
+            os.kill(process._child.pid, signal.SIGSTOP)  # it can read nothing any more
+        begin(process, *job)
+        if len(begun) == 1:
+            os.kill(process._child.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(pool._Process, "begin", begin_and_die)
+    assert done(served, shipped.keep(tmp_path, [tmp_path]), tmp_path / "first")
+    assert len(begun) == 2
 
 
 def test_a_machine_that_differs_refuses_the_job_and_says_in_what(served: Served, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -27,6 +29,7 @@ from tfx_retail.worker.arrival import Arrived
 
 _LOG = logging.getLogger("pool")
 _SCRIPT = Path(__file__).with_name("process.py")
+IDLE = "idle"  # as process.py says it
 _END_S = 10  # in which a process has to end its job once the runner has
 
 
@@ -36,7 +39,7 @@ class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._processes = [_Process()]
+        self._processes = [_Process(self._again)]
 
     def StartWorker(  # noqa: N802  # Beam's name
         self, request: beam_fn_api_pb2.StartWorkerRequest, context: grpc.ServicerContext
@@ -69,6 +72,11 @@ class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         for process in self._processes:
             process.kill()
 
+    def _again(self, request: beam_fn_api_pb2.StartWorkerRequest, arrived: Arrived) -> None:
+        """Gives a job to another process: its first one died before the runner knew of it, and the runner would wait for it for ever."""
+        with self._lock:
+            self._process_for(arrived.package).begin(request, arrived)
+
     def _process_for(self, package: Path) -> "_Process":
         """Returns a free process that has worked with this package, or with none yet; those that have worked with another one are ended."""
         for process in self._processes:
@@ -77,7 +85,7 @@ class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         self._processes = [process for process in self._processes if process.is_alive]
         fitting = [process for process in self._processes if process.is_free]
         if not fitting:
-            fitting.append(_Process())
+            fitting.append(_Process(self._again))
             self._processes.append(fitting[0])
         return max(fitting, key=lambda process: process.package == package)
 
@@ -85,7 +93,10 @@ class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
 class _Process:
     """One process, as the pool sees it."""
 
-    def __init__(self) -> None:
+    def __init__(self, lost: Callable[[beam_fn_api_pb2.StartWorkerRequest, Arrived], None]) -> None:
+        self._lost = lost
+        self._given: tuple[beam_fn_api_pb2.StartWorkerRequest, Arrived] | None = None  # that no runner has answered yet
+        self._closed = False
         self.worker = ""  # that it is now; empty: it is free
         self.package: Path | None = None  # that it has loaded
         self._child = subprocess.Popen([sys.executable, str(_SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -102,7 +113,7 @@ class _Process:
     def begin(self, request: beam_fn_api_pb2.StartWorkerRequest, arrived: Arrived) -> None:
         """Gives it a job."""
         assert self._child.stdin is not None
-        self.worker, self.package = request.worker_id, arrived.package
+        self.worker, self.package, self._given = request.worker_id, arrived.package, (request, arrived)
         job = {"worker": request.worker_id, "package": str(arrived.package), "options": arrived.options}
         job |= {"control": request.control_endpoint.url, "logging": request.logging_endpoint.url}
         self._child.stdin.write(json.dumps(job) + "\n")
@@ -118,15 +129,24 @@ class _Process:
             self.kill()
 
     def kill(self) -> None:
+        self._closed = True
         if self.is_alive:
             kill_process_gracefully(self._child, timeout=2)
 
     def _listen(self) -> None:
+        assert self._child.stdin is not None
         assert self._child.stdout is not None
-        for _ in self._child.stdout:  # a line says that the job is over
-            _LOG.info("worker %s: done, process %d stays", self.worker, self._child.pid)
-            self.worker = ""
+        for line in self._child.stdout:  # the runner has it, or the job is over
+            self._given = None
+            if line.strip() == IDLE:
+                _LOG.info("worker %s: done, process %d stays", self.worker, self._child.pid)
+                self.worker = ""
         _LOG.info("worker %s: process %d ended with %d", self.worker or "none", self._child.pid, self._child.wait())
+        self._child.stdout.close()
+        with suppress(OSError):  # what it was told last may not have left
+            self._child.stdin.close()
+        if self._given and not self._closed:
+            self._lost(*self._given)
 
 
 def serve(address: str, folder: Path) -> tuple[grpc.Server, Pool]:

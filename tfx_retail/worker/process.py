@@ -1,7 +1,8 @@
 """One worker process: does one job after another of the same package, loads what is heavy between them, and so stays warm.
 
 It is run as a file, not as a module of the package: the package that it works with is the one that came with the job. The pool writes a job
-a line to its standard input, and reads a line when a job is over. A job that ends otherwise than by its runner's word ends the process.
+a line to its standard input, and reads one when the runner has it and one when the job is over. A job that ends otherwise than by its
+runner's word ends the process.
 """
 
 import importlib
@@ -11,7 +12,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -21,6 +22,7 @@ from apache_beam.utils.sentinel import Sentinel
 from google.protobuf import text_format
 
 _HEAVY = ("tensorflow", "tensorflow_data_validation", "tensorflow_model_analysis", "tensorflow_transform", "tfx.components")
+CONNECTED = "connected"
 IDLE = "idle"
 
 
@@ -35,7 +37,7 @@ def main() -> None:
         job = _next(jobs, heavy)
         if job["package"] not in sys.path:
             sys.path.insert(0, job["package"])
-        _work(job)
+        _work(job, lambda: print(CONNECTED, file=answers, flush=True))
         print(IDLE, file=answers, flush=True)  # the answer that the pool waits for
 
 
@@ -54,7 +56,7 @@ def _listen(jobs: "queue.Queue[dict[str, Any]]") -> None:
     os._exit(0)  # the pool is gone; nothing here is worth an orderly end
 
 
-def _work(job: dict[str, Any]) -> None:
+def _work(job: dict[str, Any], connected: Callable[[], None]) -> None:
     """Serves one runner until it says that it is over, as Beam's own containers do it."""
     log, harness, _ = sdk_worker_main.create_harness(
         {
@@ -65,6 +67,7 @@ def _work(job: dict[str, Any]) -> None:
             "SEMI_PERSISTENT_DIRECTORY": job["package"],
         }
     )
+    connected()
     try:
         harness.run()
     except grpc.RpcError:
