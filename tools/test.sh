@@ -16,6 +16,7 @@ tools/test_airflow.sh --short > "$results/airflow.log" 2>&1 &
 airflow=$!
 tools/lint.sh || failed+=("lint")
 tools/test_fast.sh "$results" || failed+=("fast tests")
+tests fast -m long --junitxml="$results/long.xml" || failed+=("longer tests without TensorFlow")
 tests browser || failed+=("browser tests")
 tests e2e --durations=3 > "$results/e2e.log" 2>&1 &
 e2e=$!

@@ -8,6 +8,7 @@ tests() { .venv/bin/python -m pytest -q "tests/$1" --junitxml="$results/$1.xml" 
 
 trap 'kill $(jobs -p) 2> /dev/null; exit 130' INT TERM
 tools/test_fast.sh "$results" || failed+=("fast tests")
+tests fast -m long --junitxml="$results/long.xml" || failed+=("longer tests without TensorFlow")
 tests e2e -k "killed_training or path_of_its_page" > "$results/e2e.log" 2>&1 &
 tests tf --durations=10 || failed+=("TensorFlow tests")
 wait $! || failed+=("whole run")

@@ -170,6 +170,7 @@ def test_each_part_has_a_scene_if_there_are_two(groups: int, tuning: int) -> Non
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(1, 80), st.sampled_from([0.2, 0.5, 0.9]), st.integers(1, 4), st.integers(0, 1)), max_size=5))
+@pytest.mark.long
 def test_what_is_accepted_is_proven_and_counted(kinds: list[tuple[int, float, int, int]]) -> None:
     scenes = [Scenes(*kind) for kind in kinds]
     config = AbstainConfig(precision=0.8)
@@ -194,6 +195,7 @@ def alike(rng: np.random.Generator, scenes: int, error: np.ndarray | float, scor
     return Evidence(np.broadcast_to(score, len(groups)).astype(float), luck >= error, groups)
 
 
+@pytest.mark.long
 def test_a_precision_that_just_misses_the_promise_is_let_through_in_fewer_than_delta_of_all_cases() -> None:
     rng, config, repetitions = np.random.default_rng(5), AbstainConfig(precision=0.95), 60
     let_through = by_crops = 0
@@ -206,6 +208,7 @@ def test_a_precision_that_just_misses_the_promise_is_let_through_in_fewer_than_d
     assert by_crops >= 0.15 * repetitions  # what counting crops as if they were independent would have let through
 
 
+@pytest.mark.long
 def test_a_threshold_below_which_the_promise_breaks_is_passed_in_fewer_than_delta_of_all_cases() -> None:
     # a crop of score s is wrong with a probability of 0.2 (1 - s): above t it is 0.1 (1 - t), so 0.95 holds from 0.5 on
     rng, config, repetitions = np.random.default_rng(6), AbstainConfig(precision=0.95), 20

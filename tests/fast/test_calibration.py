@@ -137,6 +137,7 @@ def test_a_family_none_of_whose_looks_may_win_has_none() -> None:
 
 @settings(max_examples=25)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0.1, 6.0), st.integers(1, 80))
+@pytest.mark.long
 def test_fewer_scenes_never_move_it_further(right: int, wrong: int, logit: float, groups: int) -> None:
     def moved(count: int) -> float:
         return math.log(calibration.fit(*two_families(right, wrong, logit, groups=count)).family.value)

@@ -39,6 +39,7 @@ def test_every_command_of_the_contract_has_help() -> None:
         assert CliRunner().invoke(cli.cli, [name, "--help"]).exit_code == 0
 
 
+@pytest.mark.long
 def test_help_and_check_load_no_tensorflow(config: str) -> None:
     code = (
         "import sys\n"
@@ -90,6 +91,7 @@ def test_predict_wants_one_image_with_a_size(call: Call, tmp_path: Path) -> None
     assert "one image only" in text
 
 
+@pytest.mark.long
 def test_a_command_that_needs_the_extra_names_it(config: str) -> None:
     code = (
         "import sys\n"

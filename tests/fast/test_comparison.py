@@ -172,6 +172,7 @@ def test_a_model_that_is_right_wherever_the_earlier_one_is_is_never_refused(show
 
 @settings(max_examples=20)
 @given(CROPS, st.randoms())
+@pytest.mark.long
 def test_the_order_of_crops_and_slices_does_not_matter(shown: list[Shown], order: random.Random) -> None:
     shuffled = list(shown)
     order.shuffle(shuffled)
@@ -181,6 +182,7 @@ def test_the_order_of_crops_and_slices_does_not_matter(shown: list[Shown], order
 
 @settings(max_examples=20)
 @given(CROPS, st.data())
+@pytest.mark.long
 def test_more_losses_never_turn_fail_into_pass(shown: list[Shown], data: st.DataObject) -> None:
     lost = data.draw(st.sets(st.integers(0, len(shown) - 1)))
     worse = [crop._replace(new=crop.new and place not in lost) for place, crop in enumerate(shown)]

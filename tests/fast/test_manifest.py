@@ -218,6 +218,7 @@ def test_a_row_elsewhere_does_not_change_a_photos_item(root: Path) -> None:
 
 
 @pytest.mark.skipif(not GROCERIES.is_dir(), reason="the data set grocery_store is not beside the repository")
+@pytest.mark.long
 def test_a_real_list_without_header() -> None:
     columns = ("path", "label", "_")
     lists = (Manifest(path="train.txt", split="train", columns=columns), Manifest(path="val.txt", split="eval", columns=columns))

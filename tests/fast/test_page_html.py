@@ -254,6 +254,7 @@ def test_a_page_against_a_run_that_is_not_there_is_refused(tmp_path: Path) -> No
         write_page(config, facts, "other")
 
 
+@pytest.mark.long
 def test_runs_side_by_side_and_the_index(tmp_path: Path) -> None:
     config, facts = whole_run(tmp_path)
     write_page(config, facts)

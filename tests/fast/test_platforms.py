@@ -47,6 +47,7 @@ def test_what_only_newer_pythons_read_is_refused_by_all(text: str) -> None:
         platforms.moment(text)
 
 
+@pytest.mark.long
 def test_the_cache_of_one_platform_is_not_the_others(installed: Installed) -> None:
     installed("1.16.0")
     older = digests.code_digest("tfx_retail.training")

@@ -64,6 +64,7 @@ def test_bins_hold_as_many_crops_each_and_equal_confidences_lie_together() -> No
     assert reliability.equal_mass(np.full(9, 0.7), 15).tolist() == [0] * 9
 
 
+@pytest.mark.long
 def test_a_perfect_model_shows_an_error_by_chance_and_none_when_debiased() -> None:
     found = [simulated(296, 0.0, seed)[0] for seed in range(25)]
     assert mean([one.plugin for one in found]) == pytest.approx(0.07, abs=0.01)
@@ -81,6 +82,7 @@ def test_debiased_comes_near_the_error_of_a_model_that_is_off(alike: int) -> Non
 
 
 @pytest.mark.parametrize(("crops", "off", "alike"), [(296, 0.0, 1), (2000, 0.0, 20), (2000, 0.05, 1), (2000, 0.1, 20)])
+@pytest.mark.long
 def test_the_error_is_seldom_outside_of_the_interval(crops: int, off: float, alike: int) -> None:
     found = [simulated(crops, off, seed, alike=alike) for seed in range(40)]
     assert sum(one.interval is not None and one.interval[0] > truth for one, truth in found) <= 3  # 2.5 % of 40 are 1
@@ -111,6 +113,7 @@ def test_what_is_no_probability_is_refused(odd: float) -> None:
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 9)), min_size=1, max_size=80))
+@pytest.mark.long
 def test_every_figure_is_in_its_range(crops: list[tuple[float, bool, int]]) -> None:
     found = error([crop[0] for crop in crops], [crop[1] for crop in crops], [crop[2] for crop in crops])
     assert found.plugin is not None

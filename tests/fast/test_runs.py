@@ -79,6 +79,7 @@ with exclusive(Workspace(Path(sys.argv[1])), lambda pid: print("waits for", pid,
 """
 
 
+@pytest.mark.long
 def test_a_second_run_waits_for_the_first_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:

@@ -47,6 +47,7 @@ def photos_of(folder: Path) -> list[Photo]:
     return found
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_bytes_whoever_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # else each process that draws would import pytest first
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
@@ -56,6 +57,7 @@ def test_the_same_seed_gives_the_same_bytes_whoever_draws(tmp_path: Path, monkey
     assert together.boxes == alone.boxes
 
 
+@pytest.mark.long
 def test_another_seed_gives_other_photos(sample: SampleSummary, tmp_path: Path) -> None:
     other = content(make(tmp_path / "b", photos=1, skus=14, seed=2, processes=1).folder)
     assert other["JPEGImages/scene_00000_0.jpg"] != content(sample.folder)["JPEGImages/scene_00000_0.jpg"]

@@ -28,6 +28,7 @@ def test_all_pairs_within_the_distance_are_found_and_no_others(bits: int) -> Non
 
 @settings(max_examples=25)
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=30), st.integers(0, 64))
+@pytest.mark.long
 def test_every_hash_pairs_within_64_bits_and_equal_ones_within_0(values: list[int], bits: int) -> None:
     found = {
         frozenset(pair) for one, other in near_pairs(as_hashes(values), bits) for pair in zip(one.tolist(), other.tolist(), strict=True)
@@ -77,6 +78,7 @@ def test_a_scene_ends_where_a_store_or_a_given_role_ends() -> None:
     assert find_scenes(given_roles, SplitConfig(by="given")) == ["a", "b"]
 
 
+@pytest.mark.long
 def test_twenty_thousand_photos_of_nothing_are_one_scene_without_comparing_all_with_all() -> None:
     photos = [row(f"{number:05d}", hash=0) for number in range(20_000)]
     assert set(find_scenes(photos, SplitConfig())) == {"00000"}

@@ -4,9 +4,12 @@ import json
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from tfx_retail import shipped
 
 
+@pytest.mark.long
 def test_the_same_code_gives_the_same_file_and_it_is_written_once(tmp_path: Path) -> None:
     first = shipped.keep(tmp_path, [tmp_path])
     stamp = first.stat().st_mtime_ns
@@ -15,6 +18,7 @@ def test_the_same_code_gives_the_same_file_and_it_is_written_once(tmp_path: Path
     assert first.name.endswith("-tfx-retail.tar.gz")
 
 
+@pytest.mark.long
 def test_it_holds_the_package_a_setup_for_pip_and_the_facts_of_the_submitter(tmp_path: Path) -> None:
     with tarfile.open(shipped.keep(tmp_path, [tmp_path])) as archive:
         names = archive.getnames()

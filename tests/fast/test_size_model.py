@@ -89,6 +89,7 @@ def test_two_hundred_photos_of_ten_crops_do_it_too_where_sides_are_missing_here_
         assert value == pytest.approx(true, abs=most)
 
 
+@pytest.mark.long
 def test_one_side_alone_gives_its_whole_deviation_and_leaves_the_other_sides_bias() -> None:
     (height, width, *catalog), photo = shelf(2000)
     found = fit(height, np.full_like(width, NAN), *catalog, photo=photo)
@@ -163,6 +164,7 @@ ANY_SIZE = st.one_of(st.floats(), st.floats(1.0, 1000.0))
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(ANY_SIZE, ANY_SIZE, ANY_SIZE, ANY_SIZE, st.sampled_from(["", "a", "b"])), max_size=12))
+@pytest.mark.long
 def test_whatever_is_measured_the_numbers_are_within_their_ranges(rows: list[tuple[Any, ...]]) -> None:
     *sizes, photo = zip(*rows, strict=True) if rows else ((),) * 5
     found = fit(*sizes, photo=photo)

@@ -263,6 +263,7 @@ def test_a_reader_sees_whole_versions_only(tmp_path: Path) -> None:
     assert seen <= set(range(1, 9))
 
 
+@pytest.mark.long
 def test_a_push_that_is_killed_anywhere_leaves_nothing_that_is_taken_for_a_version(tmp_path: Path) -> None:
     shop, source = tmp_path / "shop", model(tmp_path / "a")
     push(source, shop, manifest("run-0"))

@@ -298,6 +298,7 @@ def test_a_folder_without_xml_is_an_error(shelf: Path) -> None:
 
 @needs_shelves
 @pytest.mark.parametrize(("name", "photos", "boxes"), [("produce_table", 137, 243), ("cracker_shelf", 1, 57)])
+@pytest.mark.long
 def test_real_shelves_are_read_whole(name: str, photos: int, boxes: int) -> None:
     results = everything(SHELVES / name)
     assert [result for result in results if isinstance(result, Rejection)] == []
