@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import crops
+from benchmarks import crops, nodes
 from benchmarks.measure import Cost, measure
 
 HERE = Path(__file__).resolve().parent
@@ -36,6 +36,8 @@ def main() -> None:
     results = {name: {count: run(name, count) for count in sorted(options.crops)} for name in options.only}
     print(f"\n{machine()}\n")
     print(table(results))
+    if len(results.get("ours", {})) > 1:
+        print("\n" + nodes.table({count: result.cost for count, result in results["ours"].items()}, _ours(max(options.crops))))
 
 
 def _options() -> argparse.Namespace:
@@ -52,12 +54,17 @@ def run(name: str, count: int) -> Result:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     log = SCRATCH / f"{name}-{count}.log"
-    cost = measure(COMMANDS[name](data, out), log=log, env={"PYTHONPATH": str(HERE.parent), "TF_CPP_MIN_LOG_LEVEL": "3"})
+    env = {"PYTHONPATH": str(HERE.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    cost = measure(COMMANDS[name](data, out), log=log, env=env, phase=nodes.running(_ours(count)))
     if cost.exit_code:
         sys.exit(f"{name} failed on {count} crops with exit code {cost.exit_code}: {log}")
     result = CONTENDERS[name](cost, out, log)
     print(f"{name} {count}: {result.cost.wall_s:.1f} s, {result.cost.cpu_s:.1f} s CPU, {result.cost.peak_mb:.0f} MB", file=sys.stderr)
     return result
+
+
+def _ours(count: int) -> Path:
+    return SCRATCH / "out" / f"ours-{count}" / "root" / "bench"
 
 
 def _python(module: str) -> Callable[[Path, Path], list[str]]:

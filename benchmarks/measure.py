@@ -1,14 +1,23 @@
-"""What a command costs: wall time, CPU time, and the peak memory of all its processes together."""
+"""What a command costs: wall time, CPU time, and the peak memory of all its processes together; of each of its phases too."""
 
 import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 POLL_S = 0.1
+
+
+@dataclass
+class Phase:
+    """What a command costs while it does one thing, as often as it does it."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_mb: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -19,36 +28,50 @@ class Cost:
     cpu_s: float  # user and system, of all processes that were waited for
     peak_mb: float  # resident, summed over the process tree: pages that processes share count for each
     exit_code: int
+    phases: dict[str, Phase] = field(default_factory=dict)  # in the order in which they began
 
 
-def measure(command: list[str], *, log: Path, env: dict[str, str] | None = None) -> Cost:
-    """Runs a command with its output in `log` and returns its cost."""
+def measure(command: list[str], *, log: Path, env: dict[str, str] | None = None, phase: Callable[[], str] = str) -> Cost:
+    """Runs a command with its output in `log` and returns its cost.
+
+    Args:
+      phase: tells what the command does at this moment; asked every `POLL_S` seconds.
+    """
     with log.open("wb") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}
         )
-        peak = _Peak(process.pid)
-        peak.start()
+        watch = _Watch(process.pid, phase)
+        watch.start()
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - begun
-        peak.ended.set()
-        peak.join()
+        watch.ended.set()
+        watch.join()
     process.returncode = os.waitstatus_to_exitcode(status)  # it was waited for here
     # the kernel's own peak of the largest process fills in what polling missed
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, max(peak.bytes / 2**20, usage.ru_maxrss / 2**10), process.returncode)
+    peak_mb = max([usage.ru_maxrss / 2**10, *(phase.peak_mb for phase in watch.phases.values())])
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, peak_mb, process.returncode, watch.phases)
 
 
-class _Peak(threading.Thread):
-    def __init__(self, pid: int) -> None:
+class _Watch(threading.Thread):
+    """Looks at a process and its children every now and then."""
+
+    def __init__(self, pid: int, phase: Callable[[], str]) -> None:
         super().__init__(daemon=True)
         self.ended = threading.Event()
-        self.bytes = 0
-        self._pid = pid
+        self.phases: dict[str, Phase] = {}
+        self._pid, self._phase = pid, phase
 
     def run(self) -> None:
+        name, seen_s, used_s = self._phase(), time.perf_counter(), 0.0
         while not self.ended.wait(POLL_S):
-            self.bytes = max(self.bytes, sum(_resident(pid) for pid in _tree(self._pid)))
+            now_s, pids = time.perf_counter(), list(_tree(self._pid))
+            cpu_s = max(sum(map(_cpu_s, pids)), used_s)  # a process that ends counts for nobody until its parent has waited for it
+            known = self.phases.setdefault(name, Phase())
+            known.wall_s, known.cpu_s = known.wall_s + now_s - seen_s, known.cpu_s + cpu_s - used_s
+            known.peak_mb = max(known.peak_mb, sum(map(_resident, pids)) / 2**20)
+            name, seen_s, used_s = self._phase(), now_s, cpu_s
 
 
 def _tree(pid: int) -> Iterator[int]:
@@ -61,6 +84,12 @@ def _tree(pid: int) -> Iterator[int]:
 def _resident(pid: int) -> int:
     fields = _read(Path(f"/proc/{pid}/statm")).split()
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
+
+
+def _cpu_s(pid: int) -> float:
+    """Returns the processor time of a process and of the children that it has waited for."""
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
 def _read(path: Path) -> str:
