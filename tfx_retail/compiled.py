@@ -23,7 +23,7 @@ INTERMEDIATE = "pipeline.json"  # beside it, in TFX's own format, as a local run
 DATA_GATE, CALIBRATOR, VERDICT, PUSHER = "DataGate", "Calibrator", "Verdict", "Pusher"
 PRETRAIN, TUNER, TRAINER, SIBLING = LEARNERS = ("Pretrain", "Tuner", "Trainer", "Sibling")  # these take long, and keep checkpoints
 # their executors load neither TensorFlow nor Beam, so they start in a second or two
-WITHOUT_TENSORFLOW = frozenset({"ImportSchemaGen", "Labels", VERDICT, "ModelCard", PUSHER})
+WITHOUT_TENSORFLOW = frozenset({DATA_GATE, "ImportSchemaGen", "Labels", VERDICT, "ModelCard", PUSHER})
 # they wait for a process of their own, so a local run goes on with what does not need them
 BESIDE = frozenset({"InfraCheck"})
 CONFIGURE, REPORT = "configure", "Report"  # the tasks of every run that are no nodes of TFX: the first and the last

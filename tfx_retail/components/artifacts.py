@@ -5,6 +5,7 @@ from tfx.types.artifact import Artifact
 # The property of ModelBlessing, as TFX's Evaluator writes it and its Pusher reads it; the names stand in tfx.components, whose package
 # loads TensorFlow and all that TFX has.
 BLESSED = "blessed"
+STATISTICS_FILE = "FeatureStats.pb"  # where TFX's nodes look for a split's statistics
 
 
 class IngestReport(Artifact):

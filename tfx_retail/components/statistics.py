@@ -25,9 +25,9 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.types.standard_artifacts import Examples, ExampleStatistics
 
 from tfx_retail import columns, features
+from tfx_retail.components.artifacts import STATISTICS_FILE
 from tfx_retail.features import Kind
 
-FILE = "FeatureStats.pb"  # where TFX's other nodes look for a split's statistics
 _IDENTIFIERS = (features.CROP_ID, features.PHOTO_ID, features.GROUP, features.TAKEN_AT, features.SOURCE_FILE, features.PERCEPTUAL_HASH)
 _TYPES = {Kind.TEXT: schema_pb2.BYTES, Kind.INT: schema_pb2.INT, Kind.FLOAT: schema_pb2.FLOAT}
 _ADDED_ROWS = 2_000  # rows without images that the generators get at once
@@ -146,4 +146,4 @@ def _schema() -> schema_pb2.Schema:
 
 def _write(folder: Path, statistics: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(statistics)
+    (folder / STATISTICS_FILE).write_bytes(statistics)
