@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfx_retail import calibration, features, intervals, reliability
+from tfx_retail import calibration, features, intervals, records, reliability
 from tfx_retail.calibration import Outputs, Truth
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ def read(folder: Path) -> Iterator[Example]:
     """Yields the photos of a role."""
     names = (features.IMAGE.name, features.SKU.name, features.GROUP.name)
     for file in sorted(folder.iterdir()):
-        for serialized in tf.data.TFRecordDataset(str(file), "GZIP" if file.suffix == ".gz" else "").as_numpy_iterator():
+        for serialized in records.of_file(str(file)).as_numpy_iterator():
             feature = tf.train.Example.FromString(serialized).features.feature
             image, sku, scene = (feature[name].bytes_list.value[0] for name in names)
             yield Example(serialized, image, sku.decode(), scene.decode())

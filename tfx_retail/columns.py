@@ -7,14 +7,15 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
+from tfx_retail import records
+
 ROWS = 64
 
 
 def read(file: str, schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
     """Yields the schema's features of a TFRecord file, `ROWS` examples at a time; columns are lists, null where an example has none."""
     decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())
-    packed = "GZIP" if file.endswith(".gz") else ""
-    for serialized in tf.data.TFRecordDataset(file, packed).batch(ROWS).as_numpy_iterator():
+    for serialized in records.of_file(file).batch(ROWS).as_numpy_iterator():
         yield decoder.DecodeBatch(serialized.tolist())
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfx_retail import features, size_model
+from tfx_retail import features, records, size_model
 from tfx_retail.answers import Hierarchy
 from tfx_retail.size_model import SizeModel
 
@@ -50,7 +50,6 @@ def fitted(patterns: Sequence[str], lists: Hierarchy) -> SizeModel:
 
 def _batches(name: str) -> Iterator[dict[str, NDArray[Any]]]:
     """Yields the measured crops of one file."""
-    records = tf.data.TFRecordDataset(name, compression_type="GZIP" if name.endswith(".gz") else "").batch(_ROWS)
-    for batch in records.map(lambda serialized: tf.io.parse_example(serialized, _SPEC)).as_numpy_iterator():
+    for batch in records.of_file(name).batch(_ROWS).map(lambda serialized: tf.io.parse_example(serialized, _SPEC)).as_numpy_iterator():
         measured = ~np.isnan([batch[size] for size in _SIZES]).all(axis=0)
         yield {feature: values[measured] for feature, values in batch.items()}

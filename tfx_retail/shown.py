@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfx_retail import features, preprocessing
+from tfx_retail import features, preprocessing, records
 from tfx_retail.handover import Network, of_images
 from tfx_retail.signatures import BATCH
 
@@ -87,13 +87,12 @@ def _parsed(folder: Path, texts: tuple[features.Feature, ...]) -> Any:
     files = sorted(str(path) for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
     spec = {text.name: tf.io.FixedLenFeature([], tf.string, "") for text in texts}
     spec |= {size.name: tf.io.FixedLenFeature([], tf.float32, float("nan")) for size in _SIZES}
-    packed = "GZIP" if files and files[0].endswith(".gz") else ""
 
     def parse(serialized: Any) -> dict[str, Any]:
         row = tf.io.parse_single_example(serialized, spec)
         return row | {size.name: preprocessing.known_mm(row[size.name]) for size in _SIZES}
 
-    return tf.data.TFRecordDataset(files, compression_type=packed).map(parse)
+    return tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string)).flat_map(records.of_file).map(parse)
 
 
 def _joined(parts: list[dict[str, Any]], seen: Any) -> Shown:

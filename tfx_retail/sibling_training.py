@@ -16,6 +16,7 @@ from tfx_retail import (
     intervals,
     preprocessing,
     priors,
+    records,
     shown,
     sibling,
     training,
@@ -201,8 +202,7 @@ def _none(judge: Judge) -> Seen:
 def _crops(given: Given, roles: Iterable[str], skus: Container[str]) -> Iterator[Crops]:
     """Yields the crops of some roles that show some SKUs."""
     for name in (name for role in roles for name in sorted(tf.io.gfile.glob(given.files(role)))):
-        records = tf.data.TFRecordDataset(name, compression_type="GZIP" if name.endswith(".gz") else "").batch(_ROWS)
-        for batch in records.map(lambda serialized: tf.io.parse_example(serialized, _SPEC)).as_numpy_iterator():
+        for batch in records.of_file(name).batch(_ROWS).map(lambda serialized: tf.io.parse_example(serialized, _SPEC)).as_numpy_iterator():
             image, sku, group = (batch[feature] for feature in _SPEC)
             named, scene = (np.array([text.decode() for text in texts], object) for texts in (sku, group))
             kept = np.array([one in skus for one in named], bool)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_retail import features, preprocessing
+from tfx_retail import features, preprocessing, records
 from tfx_retail.augment import augment, mixed
 from tfx_retail.config import AugmentConfig, Config, TrainConfig
 
@@ -197,17 +197,12 @@ def _examples(names: Sequence[str], graph: tft.TFTransformOutput, counted: Count
 
 def _transformed(names: Sequence[str], graph: tft.TFTransformOutput) -> Any:
     """Returns a data set of what Transform's graph makes of each example, shards interleaved in a fixed order."""
-    read = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string)).interleave(_records, cycle_length=4, block_length=16)
+    read = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string)).interleave(records.of_file, cycle_length=4, block_length=16)
     wanted = {feature.name for feature in preprocessing.INPUTS}
     spec = {name: value for name, value in graph.raw_feature_spec().items() if name in wanted}
     transform = graph.transform_features_layer()
     batches = read.batch(64)  # one by one, the graph's own cost would be most of the work
     return batches.map(lambda serialized: transform(tf.io.parse_example(serialized, spec))).unbatch()
-
-
-def _records(name: Any) -> Any:
-    packed = tf.strings.regex_full_match(name, r".*\.gz")
-    return tf.data.TFRecordDataset(name, compression_type=tf.where(packed, "GZIP", ""))
 
 
 def decodable(examples: Any, side: int) -> Any:

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC1090,SC2034,SC2154
 # What both engines have in common: where things lie, Beam's worker pools, commands. The engine's own part, spark.sh or flink.sh in this
-# folder, says which services there are and how each is started.
+# folder, says which service leads the workers (`leader`), on which ports, and how each is started.
 #
 # The workers share nothing but the file system: each has an address of its own in 127.0.0.0/8, a worker pool there, and a hosts file for its
 # Java machine in which the name `pool` is that address.
@@ -117,6 +117,21 @@ run_pipeline() {
 
 # ---- helpers ----
 
+services() {
+  local worker
+  echo "$leader"
+  for ((worker = 1; worker <= workers; worker++)); do echo "pool-$worker worker-$worker"; done
+  echo jobs
+}
+
+listens() {
+  case $1 in
+    "$leader") echo "localhost:$leader_port" ;;
+    pool-*) echo "$(address "${1##*-}"):$pool_port" ;;
+    jobs) echo "localhost:$job_port" ;;
+  esac
+}
+
 address() { echo "127.0.0.$((base + $1))"; }   # of worker 1, 2, ...
 
 write_hosts() {
@@ -131,7 +146,7 @@ hosts_of() { echo "-Djdk.net.hosts.file=$conf/hosts-$1"; }
 
 need_ports() {
   local wanted
-  for wanted in "localhost $job_port" "localhost $master_port"; do
+  for wanted in "localhost $job_port" "localhost $leader_port"; do
     if ! running_services > /dev/null && used "${wanted% *}" "${wanted##* }"; then stop "port ${wanted##* } is in use: stop what listens there"; fi
   done
 }
@@ -165,6 +180,11 @@ opens() {   # Java 17 keeps what Spark and Flink reach into closed
 }
 
 short_lived=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1)   # these machines move little data: compiling twice would cost more than it brings
+
+start_job_server() {   # start_job_server MAIN ITS OWN ARGUMENTS...
+  start_java jobs 512 "$@" --job-host=localhost "--job-port=$job_port" "--artifact-port=$artifact_port" --expansion-port=0 \
+    "--artifacts-dir=$here/scratch/artifacts" --clean-artifacts-per-job=true
+}
 
 start_java() {   # start_java NAME MEGABYTES MAIN ARGUMENTS...
   local name=$1 memory=$2

@@ -1,24 +1,9 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Flink as a session cluster: a job manager, task managers of one slot each, Beam's job server.
 
-job_port=8199 artifact_port=8198 master_port=8181 pool_port=50000 base=10   # workers are 127.0.0.11, 127.0.0.12, ...
+leader=manager job_port=8199 artifact_port=8198 leader_port=8181 pool_port=50000 base=10   # workers are 127.0.0.11, 127.0.0.12, ...
 
 places_of_flink() { :; }
-
-services() {
-  local worker
-  echo manager
-  for ((worker = 1; worker <= workers; worker++)); do echo "pool-$worker worker-$worker"; done
-  echo jobs
-}
-
-listens() {
-  case $1 in
-    manager) echo "localhost:$master_port" ;;
-    pool-*) echo "$(address "${1##*-}"):$pool_port" ;;
-    jobs) echo "localhost:$job_port" ;;
-  esac
-}
 
 configure() {
   local worker
@@ -28,7 +13,8 @@ configure() {
 }
 
 # The job server sends its jars with each job; they are on every machine, so the machine's own are taken (parent-first).
-# Its own limits of ten seconds are too short for a machine that also runs tests. Every figure of memory is given: Flink's shell scripts, which would work them out, are in no registry.
+# Longer limits than Flink's own, for a machine that also runs tests (the ten seconds that its own start may take are not among what can be
+# set). Every figure of memory is given: Flink's shell scripts, which would work them out, are in no registry.
 flink_settings() {
   cat <<YAML
 jobmanager.rpc.address: localhost
@@ -36,7 +22,7 @@ jobmanager.rpc.port: 6124
 jobmanager.bind-host: 127.0.0.1
 rest.address: localhost
 rest.bind-address: 127.0.0.1
-rest.port: $master_port
+rest.port: $leader_port
 blob.server.port: 6125
 io.tmp.dirs: $here/scratch
 parallelism.default: $workers
@@ -56,7 +42,6 @@ classloader.resolve-order: parent-first
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 3
 restart-strategy.fixed-delay.delay: 1s
-pekko.startup-timeout: 100 s
 pekko.ask.timeout: 60 s
 heartbeat.timeout: 50000
 heartbeat.interval: 5000
@@ -75,7 +60,5 @@ start_worker() {
 }
 
 start_jobs() {
-  start_java jobs 512 org.apache.beam.runners.flink.FlinkJobServerDriver "--flink-master=localhost:$master_port" "--flink-conf-dir=$conf" \
-    --job-host=localhost "--job-port=$job_port" "--artifact-port=$artifact_port" --expansion-port=0 "--artifacts-dir=$here/scratch/artifacts" \
-    --clean-artifacts-per-job=true
+  start_job_server org.apache.beam.runners.flink.FlinkJobServerDriver "--flink-master=localhost:$leader_port" "--flink-conf-dir=$conf"
 }

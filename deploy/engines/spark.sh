@@ -1,27 +1,12 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Spark standalone: a master, workers of one core each, Beam's job server as the driver of every application.
 
-job_port=8099 artifact_port=8098 master_port=7077 pool_port=50000 base=1   # workers are 127.0.0.2, 127.0.0.3, ...
+leader=master job_port=8099 artifact_port=8098 leader_port=7077 pool_port=50000 base=1   # workers are 127.0.0.2, 127.0.0.3, ...
 
 # The cluster's jars are on every machine: without files_to_stage the job server would send them all with each job.
 places_of_spark() {
   class_path="$conf:$jars/*"   # Spark's logging is set by a file
   settings=(--set "beam.args=[\"--files_to_stage=$conf/log4j2.properties\"]")
-}
-
-services() {
-  local worker
-  echo master
-  for ((worker = 1; worker <= workers; worker++)); do echo "pool-$worker worker-$worker"; done
-  echo jobs
-}
-
-listens() {
-  case $1 in
-    master) echo "localhost:$master_port" ;;
-    pool-*) echo "$(address "${1##*-}"):$pool_port" ;;
-    jobs) echo "localhost:$job_port" ;;
-  esac
 }
 
 configure() {
@@ -41,21 +26,19 @@ LOG
   java_options=()
 }
 
-start_master() { start_java master 256 org.apache.spark.deploy.master.Master --host 127.0.0.1 --port "$master_port" --webui-port 0; }
+start_master() { start_java master 256 org.apache.spark.deploy.master.Master --host 127.0.0.1 --port "$leader_port" --webui-port 0; }
 
 # JAVA_TOOL_OPTIONS reaches the executors, which the worker starts: it is they who ask the pool.
 start_worker() {
   local where
   where=$(address "${1##*-}")
   JAVA_TOOL_OPTIONS=$(hosts_of "${1##*-}") SPARK_LOCAL_IP=$where start_java "$1" 256 org.apache.spark.deploy.worker.Worker --host "$where" \
-    --cores 1 --memory 1g --webui-port 0 --work-dir "$here/scratch/$1" "spark://127.0.0.1:$master_port"
+    --cores 1 --memory 1g --webui-port 0 --work-dir "$here/scratch/$1" "spark://127.0.0.1:$leader_port"
 }
 
 # As few executors as there are workers, and each keeps what it has: a stage that waits for a worker process must not be moved elsewhere.
 start_jobs() {
   java_options=(-Dspark.executor.memory=600m -Dspark.driver.host=127.0.0.1 -Dspark.ui.enabled=false -Dspark.locality.wait=0
     "-Dspark.default.parallelism=$((2 * workers))" "-Dspark.executor.extraJavaOptions=${short_lived[*]}" -Dspark.network.timeout=120s)
-  start_java jobs 512 org.apache.beam.runners.spark.SparkJobServerDriver "--spark-master-url=spark://127.0.0.1:$master_port" \
-    --job-host=localhost "--job-port=$job_port" "--artifact-port=$artifact_port" --expansion-port=0 "--artifacts-dir=$here/scratch/artifacts" \
-    --clean-artifacts-per-job=true
+  start_job_server org.apache.beam.runners.spark.SparkJobServerDriver "--spark-master-url=spark://127.0.0.1:$leader_port"
 }

@@ -1,4 +1,4 @@
-"""The smallest configuration that is one: a shop with VOC photos beside its catalogue."""
+"""The smallest configurations that are one: a shop with VOC photos beside its catalogue, and one with a folder for each product."""
 
 CONFIG = """
 name: shop
@@ -8,3 +8,4 @@ data: {path: photos, format: voc}
 serving: {dir: models}
 verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
 """
+FOLDERS = CONFIG.replace("voc", "image_folder")

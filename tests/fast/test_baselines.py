@@ -5,24 +5,16 @@ from typing import Any
 
 import pytest
 
+from tests.fast.shop import FOLDERS
 from tfx_retail import config_file, inputs, versions
 from tfx_retail.errors import UserError
 from tfx_retail.inputs import RunInputs
 from tfx_retail.versions import Manifest
 
-CONFIG = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: image_folder}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
-
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    (tmp_path / "shop.yaml").write_text(CONFIG)
+    (tmp_path / "shop.yaml").write_text(FOLDERS)
     (tmp_path / "catalog.csv").write_text("sku,name,category,family\ncola,Cola,drinks,soda\n")
     (tmp_path / "photos" / "drinks" / "soda" / "cola").mkdir(parents=True)
     (tmp_path / "photos" / "drinks" / "soda" / "cola" / "1.jpg").write_bytes(b"only its bytes count here")

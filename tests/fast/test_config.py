@@ -4,16 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fast.shop import CONFIG
 from tfx_retail import config, config_file
-
-GOOD = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: voc}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
 
 
 def write(folder: Path, text: str) -> Path:
@@ -30,19 +22,19 @@ def faults(folder: Path, text: str, *overrides: str) -> list[str]:
 
 
 def test_paths_are_relative_to_the_file_and_not_to_the_working_folder(tmp_path: Path) -> None:
-    loaded = config_file.load(write(tmp_path, GOOD))
+    loaded = config_file.load(write(tmp_path, CONFIG))
     assert loaded.data.path == str(tmp_path / "photos")
     assert loaded.data.schema == str(tmp_path.parent / "schema" / "shop" / "schema.pbtxt")
 
 
 def test_what_is_not_named_has_its_default(tmp_path: Path) -> None:
-    loaded = config_file.load(write(tmp_path, GOOD))
+    loaded = config_file.load(write(tmp_path, CONFIG))
     assert loaded.split.shares == {"train": 0.7, "validation": 0.1, "calibration": 0.1, "eval": 0.1}
     assert loaded.cache is True
 
 
 def test_every_fault_is_told_and_not_only_the_first(tmp_path: Path) -> None:
-    text = GOOD.replace("name: shop", "name: Shop 1") + "train: {batch_size: x, epoch: 3}\nmodel: {image_size: 4}\n"
+    text = CONFIG.replace("name: shop", "name: Shop 1") + "train: {batch_size: x, epoch: 3}\nmodel: {image_size: 4}\n"
     assert faults(tmp_path, text) == [
         "name: expected str matching regex '^[a-z][a-z0-9_]{0,62}$', got 'Shop 1'",
         "model.image_size: expected int >= 16, got 4",
@@ -52,19 +44,19 @@ def test_every_fault_is_told_and_not_only_the_first(tmp_path: Path) -> None:
 
 
 def test_a_missing_section_is_named(tmp_path: Path) -> None:
-    assert faults(tmp_path, GOOD.replace("catalog: {path: catalog.csv}", "")) == ["catalog: is missing"]
+    assert faults(tmp_path, CONFIG.replace("catalog: {path: catalog.csv}", "")) == ["catalog: is missing"]
 
 
 def test_a_rule_needs_one_bound(tmp_path: Path) -> None:
-    (fault,) = faults(tmp_path, GOOD.replace(", at_least: 0.8", ""))
+    (fault,) = faults(tmp_path, CONFIG.replace(", at_least: 0.8", ""))
     assert fault.startswith("verdict.rules[0]: give exactly one of at_least and at_most")
 
 
 def test_an_override_is_checked_as_the_file_is(tmp_path: Path) -> None:
-    assert config_file.load(write(tmp_path, GOOD), ("train.epochs=3", "split.by=store")).train.epochs == 3
-    assert faults(tmp_path, GOOD, "train.epochs=many") == ["train.epochs: expected int, got 'many'"]
+    assert config_file.load(write(tmp_path, CONFIG), ("train.epochs=3", "split.by=store")).train.epochs == 3
+    assert faults(tmp_path, CONFIG, "train.epochs=many") == ["train.epochs: expected int, got 'many'"]
     with pytest.raises(config_file.ConfigError, match="expected KEY=VALUE"):
-        config_file.load(write(tmp_path, GOOD), ("train.epochs",))
+        config_file.load(write(tmp_path, CONFIG), ("train.epochs",))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +78,7 @@ def test_an_override_is_checked_as_the_file_is(tmp_path: Path) -> None:
     ],
 )
 def test_contradictions_are_refused(tmp_path: Path, addition: str, fault: str) -> None:
-    assert faults(tmp_path, GOOD + addition) == [fault]
+    assert faults(tmp_path, CONFIG + addition) == [fault]
 
 
 @pytest.mark.parametrize(

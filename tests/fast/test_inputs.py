@@ -4,26 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.fast.shop import FOLDERS
 from tfx_retail import config_file, inputs, labels, versions
 from tfx_retail.config import Config
 from tfx_retail.ingest.record import DataError
 from tfx_retail.priors import PriorError
 from tfx_retail.versions import Manifest
 
-CONFIG = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: image_folder}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
 HEADER = "sku,name,category,family\n"
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    (tmp_path / "shop.yaml").write_text(CONFIG)
+    (tmp_path / "shop.yaml").write_text(FOLDERS)
     catalogue(tmp_path, "a", "b")
     photo = tmp_path / "photos" / "Drinks" / "Cola" / "a" / "1.jpg"
     photo.parent.mkdir(parents=True)
@@ -92,19 +85,19 @@ def test_the_baseline_is_the_served_version_unless_this_very_run_made_it(config:
 
 
 def test_places_do_not_change_what_a_run_is(config: Config, tmp_path: Path) -> None:
-    (tmp_path / "shop.yaml").write_text(CONFIG.replace("root: out", "root: elsewhere").replace("dir: models", "dir: other"))
+    (tmp_path / "shop.yaml").write_text(FOLDERS.replace("root: out", "root: elsewhere").replace("dir: models", "dir: other"))
     assert inputs.config_digest(config_file.load(tmp_path / "shop.yaml")) == inputs.config_digest(config)
 
 
 def test_a_verdict_threshold_does_not_change_what_the_trainer_sees(config: Config, tmp_path: Path) -> None:
-    (tmp_path / "shop.yaml").write_text(CONFIG.replace("0.8", "0.9"))
+    (tmp_path / "shop.yaml").write_text(FOLDERS.replace("0.8", "0.9"))
     strict = config_file.load(tmp_path / "shop.yaml")
     assert inputs.training_view(strict) == inputs.training_view(config)
     assert inputs.config_digest(strict) != inputs.config_digest(config)
 
 
 def test_data_that_is_not_there_is_told(config: Config, tmp_path: Path) -> None:
-    (tmp_path / "shop.yaml").write_text(CONFIG.replace("path: photos", "path: nowhere"))
+    (tmp_path / "shop.yaml").write_text(FOLDERS.replace("path: photos", "path: nowhere"))
     with pytest.raises(DataError, match="nowhere"):
         inputs.prepare(config_file.load(tmp_path / "shop.yaml"))
 

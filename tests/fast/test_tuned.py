@@ -5,22 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.fast.shop import CONFIG
 from tfx_retail import config_file, tuned
 from tfx_retail.config import Config, TuneConfig
-
-GOOD = """
-name: shop
-root: out
-catalog: {path: catalog.csv}
-data: {path: photos, format: voc}
-serving: {dir: models}
-verdict: {rules: [{metric: sku_accuracy, at_least: 0.8}]}
-"""
 
 
 def config(folder: Path, text: str = "") -> Config:
     path = folder / "shop.yaml"
-    path.write_text(GOOD + text, encoding="utf-8")
+    path.write_text(CONFIG + text, encoding="utf-8")
     return config_file.load(path)
 
 

@@ -14,7 +14,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, Model
 from tfx.utils import path_utils
 
-from tfx_retail import evaluation, features, labels, preprocessing, reliability
+from tfx_retail import evaluation, features, labels, preprocessing, records, reliability
 from tfx_retail.answers import Hierarchy
 from tfx_retail.components import artifacts
 from tfx_retail.errors import UserError
@@ -164,8 +164,7 @@ def _scored(file: Path, predictors: Mapping[str, Predictor], gone: list[str]) ->
         kept = {"serialized": tf.boolean_mask(serialized, here), "sku": parsed[features.SKU.name], "sized": known, "scores": scores}
         return kept | {"left_out": tf.math.count_nonzero(~here)}
 
-    compression = "GZIP" if file.suffix == ".gz" else ""
-    batches = tf.data.TFRecordDataset(str(file), compression_type=compression).batch(BATCH).map(score).prefetch(1)
+    batches = records.of_file(str(file)).batch(BATCH).map(score).prefetch(1)
     yield from batches.as_numpy_iterator()
 
 
