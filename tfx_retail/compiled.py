@@ -20,12 +20,12 @@ FORMAT = 1  # raised when the file's keys change their meaning
 OF_RUN = "compiled.json"  # a run's own, in its folder
 INTERMEDIATE = "pipeline.json"  # beside it, in TFX's own format, as a local run writes it
 # nodes that more than the pipeline itself has to know
-DATA_GATE, CALIBRATOR, VERDICT, PUSHER = "DataGate", "Calibrator", "Verdict", "Pusher"
+DATA_GATE, CALIBRATOR, INFRA_CHECK, VERDICT, PUSHER = "DataGate", "Calibrator", "InfraCheck", "Verdict", "Pusher"
 PRETRAIN, TUNER, TRAINER, SIBLING = LEARNERS = ("Pretrain", "Tuner", "Trainer", "Sibling")  # these take long, and keep checkpoints
 # their executors load neither TensorFlow nor Beam, so they start in a second or two
 WITHOUT_TENSORFLOW = frozenset({DATA_GATE, "ImportSchemaGen", "Labels", VERDICT, "ModelCard", PUSHER})
 # they wait for a process of their own, so a local run goes on with what does not need them
-BESIDE = frozenset({"InfraCheck"})
+BESIDE = frozenset({INFRA_CHECK})
 CONFIGURE, REPORT = "configure", "Report"  # the tasks of every run that are no nodes of TFX: the first and the last
 CONFIGURE_AGAIN = f"clear the task `{CONFIGURE}` of this run"
 

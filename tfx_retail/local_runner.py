@@ -4,6 +4,7 @@ import math
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 from google.protobuf import json_format
 from tfx.orchestration.pipeline import Pipeline
 
-from tfx_retail import catalog_pipeline, lineage, store
+from tfx_retail import catalog_pipeline, fresh, lineage, store
 from tfx_retail.beside import Beside, Ended
 from tfx_retail.catalog_update import Update
-from tfx_retail.compiled import BESIDE
+from tfx_retail.compiled import BESIDE, CALIBRATOR, INFRA_CHECK
 from tfx_retail.config import Config
 from tfx_retail.inputs import RunInputs, workspace
 from tfx_retail.launch import NodeFailed, compile_for_run, launch, needed_for, node_names, upstream_nodes
@@ -125,7 +126,8 @@ def _run_nodes(compiled: Any, names: list[str], book: _Book) -> None:
             for other in [name for name, work in beside.items() if name in upstream[node] or work.is_over]:
                 beside[other].result()
                 del beside[other]
-            run = partial(_run_node, compiled, node, book, book.begin(node))
+            ahead = node == CALIBRATOR and INFRA_CHECK in names and _free_bytes() > _ROOM_BYTES
+            run = partial(_run_node, compiled, node, book, book.begin(node), fresh.start_early if ahead else _nothing)
             if node in BESIDE and _free_bytes() > _ROOM_BYTES:
                 beside[node] = Beside(run)
             else:
@@ -135,12 +137,18 @@ def _run_nodes(compiled: Any, names: list[str], book: _Book) -> None:
     finally:
         for work in beside.values():
             work.end()
+        fresh.forget_early()
 
 
-def _run_node(compiled: Any, node: str, book: _Book, began: float) -> None:
+def _nothing() -> None:
+    pass
+
+
+def _run_node(compiled: Any, node: str, book: _Book, began: float, started: Callable[[], None]) -> None:
+    """Runs one node; `started` is called when it is clear that the cache has it not."""
     told = NodeFacts(node=node, state="interrupted")
     try:
-        told = launch(compiled, node)
+        told = launch(compiled, node, started=started)
     except NodeFailed as failure:
         if not isinstance(failure.__cause__, Ended):
             told = failure.facts

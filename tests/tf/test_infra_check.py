@@ -4,6 +4,7 @@ import json
 import os
 import select
 import shutil
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import msgspec
 import pytest
 from tfx.types.standard_artifacts import Model
 
+from tfx_retail import fresh
 from tfx_retail.components import artifacts
-from tfx_retail.components.infra_check import InfraCheck, probe
+from tfx_retail.components.infra_check import InfraCheck
+from tfx_retail.fresh import probe
 from tfx_retail.verdict import InfraResult
 
-SAYS_NOTHING = "import json, pathlib, sys; pathlib.Path(sys.argv[2]).write_text(json.dumps([]))"
-SAYS_TWO = "import json, pathlib, sys; pathlib.Path(sys.argv[2]).write_text(json.dumps(['embed: shape', sys.argv[1]]))"
+SAYS_NOTHING = "import json, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(json.dumps([]))"
+SAYS_TWO = "import json, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(json.dumps(['embed: shape', input()]))"
 
 
 @pytest.fixture
@@ -44,6 +47,20 @@ def test_a_model_that_answers_otherwise_than_in_training_is_told_apart(exported:
     assert not result.passed
     assert result.differences == ["serving_default: unknown_score: differs by 0.01, allowed 0.0001"]
     assert result.reason == result.differences[0]
+
+
+def test_a_process_that_was_started_before_there_was_a_model_is_the_one_that_is_asked(exported: Path) -> None:
+    fresh.start_early()
+    (early,) = fresh._early
+    assert probe(exported / "Format-Serving", timeout_s=600).passed
+    assert (fresh._early, early.process.returncode) == ([], 0)
+
+
+def test_a_process_that_nobody_asks_is_ended() -> None:
+    fresh.start_early()
+    (early,) = fresh._early
+    fresh.forget_early()
+    assert (fresh._early, early.process.returncode) == ([], -signal.SIGKILL)
 
 
 def test_silence_within_the_limit_is_a_pass(tmp_path: Path) -> None:
