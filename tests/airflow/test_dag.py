@@ -19,6 +19,12 @@ DAGS = Path(__file__).resolve().parents[2] / "dags"
 IS_3 = airflow.__version__.startswith("3.")
 
 
+@pytest.fixture(autouse=True)
+def _no_command_of_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who tests may have said where his own command is."""
+    monkeypatch.delenv("TFX_RETAIL_COMMAND", raising=False)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return write(tmp_path)
