@@ -32,7 +32,8 @@ def table(costs: Mapping[int, Cost], root: Path) -> str:
     small, large = min(costs), max(costs)
     heads = "| node | fixed: wall, CPU | per 1,000 crops: wall, CPU | peak | disk, each crop |\n| --- |" + " ---: |" * 4
     found = {name: (costs[small].phases.get(name, Phase()), phase) for name, phase in costs[large].phases.items()}
-    rows = [_row(name, before, after, small, large, _left(root, name)) for name, (before, after) in found.items()]
+    left = _left(root, list(found))
+    rows = [_row(name, before, after, small, large, left[name]) for name, (before, after) in found.items()]
     counted = [phases for name, phases in found.items() if name not in ("Trainer", LOADING)]
     before, after = _sum(one for one, _ in counted), _sum(one for _, one in counted)
     return "\n".join([heads, *rows, _row("all but loading and Trainer", before, after, small, large, 0)])
@@ -55,10 +56,14 @@ def _sum(phases: Iterator[Phase]) -> Phase:
     return Phase(sum(one.wall_s for one in known), sum(one.cpu_s for one in known), max(one.peak_mb for one in known))
 
 
-def _left(root: Path, name: str) -> int:
-    """Returns how many bytes the nodes of a phase left."""
-    folders = [root / "nodes" / node for node in name.split(" and ")]
-    return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+def _left(root: Path, names: list[str]) -> dict[str, int]:
+    """Returns how many bytes the nodes of each phase left; those of a node stand at its first phase."""
+    left, told = {}, set[str]()
+    for name in names:
+        nodes = set(name.split(" and ")) - told
+        told |= nodes
+        left[name] = sum(file.stat().st_size for node in nodes for file in (root / "nodes" / node).rglob("*") if file.is_file())
+    return left
 
 
 def _newest(root: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,7 +73,7 @@ def predict(examples: Path, candidate: Path, baseline: Path | None, folder: Path
     paths = {"": candidate, BASELINE: baseline, REFERENCE: reference}
     predictors = {prefix: load(path) for prefix, path in paths.items() if path}
     gone = _retired(candidate)
-    written = {role: _write_role(examples / f"Split-{role}", predictors, folder, role, gone) for role in ROLES}
+    written = _write(_parts(examples, folder), predictors, gone)
     lists = predictors[""].lists
     earlier = predictors[BASELINE].lists.skus if baseline else lists.skus
     facts = PredictionFacts(
@@ -129,23 +130,42 @@ class _Written(NamedTuple):
         )
 
 
-def _write_role(source: Path, predictors: Mapping[str, Predictor], folder: Path, role: str, gone: list[str]) -> _Written:
-    """Writes one file for each file of examples; `gone` names the SKUs that are left out."""
-    files = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else []
-    written = _Written()
-    for number, file in enumerate(files):
-        target = file_path(folder, role, number, len(files))
-        target.parent.mkdir(parents=True, exist_ok=True)
+class _Part(NamedTuple):
+    """One file of examples, and the file that its answers go to."""
+
+    role: str
+    source: Path
+    target: Path
+
+
+def _parts(examples: Path, folder: Path) -> list[_Part]:
+    parts = []
+    for role in ROLES:
+        source = examples / f"Split-{role}"
+        files = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else []
+        parts += [_Part(role, file, file_path(folder, role, number, len(files))) for number, file in enumerate(files)]
+    return parts
+
+
+def _write(parts: list[_Part], predictors: Mapping[str, Predictor], gone: list[str]) -> dict[str, _Written]:
+    """Writes one file for each file of examples and returns what each role has; `gone` names the SKUs that are left out."""
+    written = dict.fromkeys(ROLES, _Written())
+    for part in parts:
+        part.target.parent.mkdir(parents=True, exist_ok=True)
+        part.target.touch()
+    for number, batches in groupby(_scored([part.source for part in parts], predictors, gone), key=lambda batch: int(batch["file"])):
+        role, source, target = parts[number]
         with tf.io.TFRecordWriter(str(target)) as writer:
-            for batch in _scored(file, predictors, gone):
-                for example in _encoded(batch, predictors, file):
+            for batch in batches:
+                for example in _encoded(batch, predictors, source):
                     writer.write(example)
-                written = written.plus(batch)
+                written[role] = written[role].plus(batch)
     return written
 
 
-def _scored(file: Path, predictors: Mapping[str, Predictor], gone: list[str]) -> Iterator[dict[str, Any]]:
-    """Yields batches with the raw scores of every predictor; the next batch is computed while this one is written."""
+def _scored(files: list[Path], predictors: Mapping[str, Predictor], gone: list[str]) -> Iterator[dict[str, Any]]:
+    """Yields batches with the raw scores of every predictor and the file's number; the next batch is computed while one is written."""
+    # one data set for all files: each that has a model in it takes a second to make
     spec = {
         features.IMAGE.name: tf.io.FixedLenFeature([], tf.string),
         features.SKU.name: tf.io.FixedLenFeature([], tf.string),
@@ -153,7 +173,10 @@ def _scored(file: Path, predictors: Mapping[str, Predictor], gone: list[str]) ->
         features.MEASURED_WIDTH_MM.name: tf.io.FixedLenFeature([], tf.float32, default_value=float("nan")),
     }
 
-    def score(serialized: Any) -> dict[str, Any]:
+    def read(number: Any, name: Any) -> Any:
+        return records.of_file(name).batch(BATCH).map(lambda serialized: (number, serialized))
+
+    def score(number: Any, serialized: Any) -> dict[str, Any]:
         everything = tf.io.parse_example(serialized, spec)
         here = tf.reduce_all(everything[features.SKU.name][:, None] != tf.constant(gone, tf.string, shape=(len(gone),)), axis=1)
         parsed = {name: tf.boolean_mask(values, here) for name, values in everything.items()}
@@ -162,31 +185,26 @@ def _scored(file: Path, predictors: Mapping[str, Predictor], gone: list[str]) ->
         scores = {name: predictor.predict_both(parsed[features.IMAGE.name], height, width) for name, predictor in predictors.items()}
         known = tf.math.is_finite(height) | tf.math.is_finite(width)
         kept = {"serialized": tf.boolean_mask(serialized, here), "sku": parsed[features.SKU.name], "sized": known, "scores": scores}
-        return kept | {"left_out": tf.math.count_nonzero(~here)}
+        return kept | {"file": number, "left_out": tf.math.count_nonzero(~here)}
 
-    batches = records.of_file(str(file)).batch(BATCH).map(score).prefetch(1)
-    yield from batches.as_numpy_iterator()
+    names = tf.constant([str(file) for file in files], tf.string, shape=(len(files),))
+    yield from tf.data.Dataset.from_tensor_slices(names).enumerate().flat_map(read).map(score).prefetch(1).as_numpy_iterator()
 
 
 def _encoded(batch: dict[str, Any], predictors: Mapping[str, Predictor], file: Path) -> Iterator[bytes]:
     lists = predictors[""].lists
     skus = [sku.decode("utf-8") for sku in batch["sku"]]
-    label = _labels(skus, lists)
+    label = _places(skus, lists.skus)
     if (label < 0).any():
         raise UserError(f"{file}: SKU {skus[int(label.argmin())]!r} is not in the model's labels.csv; run again with the cache off")
     answers: dict[str, Answers] = {}
     for name, predictor in predictors.items():
         for signature in SIGNATURES:
-            own = _answers(batch["scores"][name][signature], predictor.lists, _labels(skus, predictor.lists))
+            own = _answers(batch["scores"][name][signature], predictor.lists, _places(skus, predictor.lists.skus))
             answers[name + signature] = own if predictor.lists is lists else translated(own, predictor.lists, lists)
     truth, masked = evaluation.truth(label, lists), _masked(batch["scores"], predictors)
     for row, serialized in enumerate(batch["serialized"]):
         yield encode(serialized, row, truth, answers, masked)
-
-
-def _labels(skus: list[str], lists: Hierarchy) -> Indices:
-    """Returns [N], -1 for a SKU that the lists lack."""
-    return _places(skus, lists.skus)
 
 
 def _answers(scores: Mapping[str, NDArray[Any]], lists: Hierarchy, label: Indices) -> Answers:
@@ -269,6 +287,7 @@ def _renamed(indices: Indices, own: Hierarchy, lists: Hierarchy) -> Indices:
 
 
 def _places(names: Any, order: Any) -> Indices:
+    """Returns [N] where each name stands in the order, -1 for one that it lacks."""
     place = {name: index for index, name in enumerate(order)}
     return np.array([place.get(name, -1) for name in names], np.int64)
 
