@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
 
 def run(name: str, config: Config, options: argparse.Namespace) -> None:
     """Trains one recipe and prints how it does."""
-    given = _given(config, options)
+    given = made_by(config, options.run)
     photos, begun = _photos(given.examples, given.lists), time.monotonic()
     files = [str(given.examples / f"Split-{role}" / "*") for role in ("train", "validation")]
     network = _trained(config, given, files, options.state and options.state / f"{name.strip()}-{config.train.seed}")
@@ -83,7 +83,7 @@ def cross_validate(name: str, config: Config, options: argparse.Namespace) -> No
     """Trains one recipe once for each fold and prints how it does on photos of scenes that it never saw."""
     # nothing may be chosen by the fold that judges
     config = msgspec.structs.replace(config, train=msgspec.structs.replace(config.train, early_stopping_epochs=0))
-    given, begun = _given(config, options), time.monotonic()
+    given, begun = made_by(config, options.run), time.monotonic()
     examples = [example for role in LEARNT for example in folds.read(given.examples / f"Split-{role}")]
     fold = folds.deal([example.sku for example in examples], [example.scene for example in examples], options.folds)
     look = _look_of(given.lists)
@@ -98,7 +98,7 @@ def cross_validate(name: str, config: Config, options: argparse.Namespace) -> No
     print(f"| {name} | {config.train.seed} | {folds.figures(found)} | {minutes:.1f} min |", flush=True)
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
     """What the pipeline's run made."""
 
     examples: Path
@@ -107,14 +107,15 @@ class _Given(NamedTuple):
     counted: Counts
 
 
-def _given(config: Config, options: argparse.Namespace) -> _Given:
-    examples, transformed = (_newest(options.run / "nodes" / part) for part in ("ExampleGen/examples", "Transform/transform_graph"))
+def made_by(config: Config, run_folder: Path) -> Given:
+    """Returns what the newest run below a pipeline's folder made."""
+    examples, transformed = (_newest(run_folder / "nodes" / part) for part in ("ExampleGen/examples", "Transform/transform_graph"))
     graph = tft.TFTransformOutput(str(transformed))
-    return _Given(examples, graph, *_counted(graph, options.run, config))
+    return Given(examples, graph, *_counted(graph, run_folder, config))
 
 
 @tf.autograph.experimental.do_not_convert
-def _trained(config: Config, given: _Given, files: list[str], state: Path | None) -> keras.Model:
+def _trained(config: Config, given: Given, files: list[str], state: Path | None) -> keras.Model:
     """Returns the network that learnt from the first pattern of files; the second is its validation."""
     with tempfile.TemporaryDirectory() as folder, training.precision(config):
         batches = training_data.training_batches(files[:1], given.graph, config, given.counted, Path(folder))
@@ -123,7 +124,7 @@ def _trained(config: Config, given: _Given, files: list[str], state: Path | None
     return training.in_float32(config, found.network, given.counted)
 
 
-def _out_of_fold(config: Config, given: _Given, examples: list[Example], out: np.ndarray[Any, Any], state: Path | None) -> Any:
+def _out_of_fold(config: Config, given: Given, examples: list[Example], out: np.ndarray[Any, Any], state: Path | None) -> Any:
     """Returns the logits of the photos that `out` marks, of a network that learnt from the others."""
     learnt = [example for example, judged in zip(examples, out, strict=True) if not judged]
     held = [example for example, judged in zip(examples, out, strict=True) if judged]

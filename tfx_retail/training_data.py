@@ -70,7 +70,7 @@ def training_batches(
     names = _names(files)
     image_bytes = side * side * 3
     place = cache_place(image_bytes * counted.total, scratch)
-    decoded = None if place is None else decodable(_examples(names, graph, counted), side).cache(place)
+    decoded = None if place is None else decodable(taught(names, graph, counted), side).cache(place)
     if decoded is None:
         image_bytes = sum(tf.io.gfile.stat(name).length for name in names) // counted.total + 1
     buffer = counted.total if place == "" else min(counted.total, SHUFFLE_BYTES // image_bytes + 1)
@@ -125,7 +125,7 @@ class TrainingBatches(NamedTuple):
         if self.decoded is not None:
             return self.decoded.shuffle(self.buffer, seed=seed)
         names = [self.names[i] for i in np.random.default_rng(seed).permutation(len(self.names))]
-        return decodable(_examples(names, self.graph, self.counted).shuffle(self.buffer, seed=seed), source_side(self.config))
+        return decodable(taught(names, self.graph, self.counted).shuffle(self.buffer, seed=seed), source_side(self.config))
 
 
 def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts) -> Any:
@@ -134,7 +134,7 @@ def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, confi
     Raises:
       ValueError: nothing is left.
     """
-    rows = _examples(_names(files), graph, counted)
+    rows = taught(_names(files), graph, counted)
     count, side = int(rows.reduce(np.int64(0), lambda count, _: count + 1)), config.model.image_size
     if not count:
         raise ValueError(
@@ -188,7 +188,7 @@ def _names(patterns: Sequence[str]) -> list[str]:
     return sorted(name for pattern in patterns for name in tf.io.gfile.glob(pattern))
 
 
-def _examples(names: Sequence[str], graph: tft.TFTransformOutput, counted: Counts) -> Any:
+def taught(names: Sequence[str], graph: tft.TFTransformOutput, counted: Counts) -> Any:
     """Returns a data set of (image_bytes, label) of the SKUs that are trained on; one that labels.csv lacks, -1, cannot be a target."""
     known = tf.constant(np.insert(counted.examples > 0, 0, False))
     pairs = _transformed(names, graph).map(lambda row: (row[features.IMAGE.name], row[preprocessing.LABEL]))
