@@ -317,6 +317,26 @@ def run_node(pipeline: Path, node: str, run_id: str, params: str, generation: in
     return _guarded(act)
 
 
+@cli.command(name="train-worker")
+@_CONFIG
+@_SET
+def train_worker(config: Path, overrides: tuple[str, ...]) -> int:
+    """Take part in the trainings of CONFIG, as the worker that TF_CONFIG says, until stopped: for `train.strategy: multi_worker`.
+
+    Runs on each machine but the one that runs the pipeline, which is worker 0; all see `root` and the data under the same paths.
+    """
+    settings = _load(config, overrides)
+
+    def act() -> int:
+        from tfx_retail import team, teamwork
+        from tfx_retail.inputs import workspace
+
+        teamwork.serve(team.of_follower(os.environ, settings.train.workers), workspace(settings).team, say=click.echo)
+        return DONE
+
+    return _guarded(act)
+
+
 @cli.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
 @click.option("--settle", type=click.IntRange(min=0), default=120, show_default=True, help="Seconds that the newest file has to be old.")

@@ -181,7 +181,16 @@ class TrainConfig(Section, frozen=True):
         int, Meta(ge=0, description="epochs without a better validation loss before training stops; 0: never")
     ] = 10
     checkpoint_epochs: Annotated[int, Meta(ge=1, description="epochs between two checkpoints")] = 1
-    strategy: Annotated[Literal["none", "mirrored"], Meta(description="tf.distribute strategy")] = "none"
+    strategy: Annotated[
+        Literal["none", "mirrored", "multi_worker"],
+        Meta(
+            description="`mirrored`: on all GPUs of this machine; `multi_worker`: by several processes, on several machines or on this one"
+        ),
+    ] = "none"
+    workers: Annotated[
+        int,
+        Meta(ge=1, description="processes of `multi_worker`, on the machines that the environment's TF_CONFIG names, else all on this one"),
+    ] = 1
     seed: Annotated[int, Meta(ge=0, description="seed of weights, order and augmentation")] = 1
     augment: AugmentConfig = AugmentConfig()
 

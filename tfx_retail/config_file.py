@@ -207,8 +207,17 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield "data.idx_files: format idx needs at least one pair of files"
     yield from tuned.faults(config)
     yield from _small_size_faults(config)
+    yield from _worker_faults(config)
     if config.train.max_steps == 0 and config.train.warmup_epochs >= config.train.epochs:
         yield f"train.warmup_epochs: {config.train.warmup_epochs:g} is not less than train.epochs ({config.train.epochs})"
+
+
+def _worker_faults(config: Config) -> Iterator[str]:
+    train = config.train
+    if (train.strategy == "multi_worker") != (train.workers > 1):
+        yield f"train.workers: {train.workers} with train.strategy {train.strategy}; 2 or more go with multi_worker, 1 with the others"
+    elif train.batch_size % train.workers:
+        yield f"train.batch_size: {train.workers} workers cannot share {train.batch_size} crops evenly; take a multiple of {train.workers}"
 
 
 def _small_size_faults(config: Config) -> Iterator[str]:

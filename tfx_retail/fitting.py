@@ -3,9 +3,10 @@
 A loop of our own around a Keras model rather than `fit`: Keras 3's `fit` fails when several machines train one model, this does not.
 """
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfx_retail import checkpoints, embedding_loss, model, schedules
+from tfx_retail import checkpoints, embedding_loss, model, schedules, training_data
 from tfx_retail.checkpoints import Arrays, Progress, State
 from tfx_retail.config import Config, TrainConfig
+from tfx_retail.replicas import Replicas
 from tfx_retail.training_data import TrainingBatches
 
 REPORT_SECONDS = 2.0  # between two reports within an epoch
@@ -57,6 +59,7 @@ class Loop(NamedTuple):
     place: tf.distribute.Strategy
     take_step: Callable[..., Any]
     measure: Callable[..., Any]
+    replicas: Replicas
     report: Report
 
     @property
@@ -70,38 +73,55 @@ class Loop(NamedTuple):
 
 
 def strategy(config: TrainConfig) -> tf.distribute.Strategy:
-    """Returns the tf.distribute strategy; one for several machines has its place here."""
-    return {"none": tf.distribute.get_strategy, "mirrored": tf.distribute.MirroredStrategy}[config.strategy]()
+    """Returns the tf.distribute strategy of a process that trains by itself; those of `multi_worker` bring theirs."""
+    return tf.distribute.MirroredStrategy() if config.strategy == "mirrored" else tf.distribute.get_strategy()
 
 
-def fit(config: Config, batches: TrainingBatches, validation: Any, *, checkpoint_dir: Path, report: Report) -> Fitted:
+def fit(
+    config: Config,
+    batches: TrainingBatches,
+    validation: Any,
+    *,
+    checkpoint_dir: Path,
+    report: Report,
+    place: tf.distribute.Strategy | None = None,
+    began: Callable[[int], None] = lambda _: None,
+) -> Fitted:
     """Trains the network, or goes on training it from the folder's checkpoint.
+
+    Where several processes train together, each calls this with its part of the batches; all come to the same, the first one keeps it.
 
     Args:
       report: called within epochs every few seconds, and after each with `val_loss` and `val_accuracy` too.
+      place: the strategy, where it is not the configuration's own.
+      began: told the epoch of the checkpoint that all go on from.
 
     Raises:
       ValueError: the loss is not a number, no image can be decoded, or the backbone cannot be built.
+      OutOfStep: other processes have another checkpoint.
     """
-    loop = _loop(config, batches, validation, report)
+    loop = _loop(config, batches, validation, report, place or strategy(config.train))
     state = checkpoints.load(checkpoint_dir) or State(Progress(), (), ())
+    loop.replicas.check_in_step(state.progress.step)
     if state.variables:
         assign(loop.learner.variables, state.variables)
     resumed_from = state.progress.epoch
+    began(resumed_from)
     while not loop.ended(state.progress):
         state = _epoch(loop, state)
-        if state.progress.epoch % config.train.checkpoint_epochs == 0 or loop.ended(state.progress):
+        due = state.progress.epoch % config.train.checkpoint_epochs == 0 or loop.ended(state.progress)
+        if due and batches.part.number == 0:
             checkpoints.save(checkpoint_dir, state)
     return _finished(loop, state, resumed_from)
 
 
-def _loop(config: Config, batches: TrainingBatches, validation: Any, report: Report) -> Loop:
+def _loop(config: Config, batches: TrainingBatches, validation: Any, report: Report, place: tf.distribute.Strategy) -> Loop:
     keras.utils.set_random_seed(config.train.seed)
-    place = strategy(config.train)
     with place.scope():
         learner = _learner(config, batches.counted.family_of_look)
     step, measure = _step(learner, place, config.train), _measure(learner.network)
-    return Loop(config.train, learner, batches, validation, place, step, measure, report)
+    replicas = Replicas(place, batches.part.parts)
+    return Loop(config.train, learner, batches, validation, place, step, measure, replicas, report)
 
 
 def _learner(config: Config, family_of_look: Any) -> Learner:
@@ -188,6 +208,7 @@ def _epoch(loop: Loop, state: State) -> State:
     """Returns the state after one more epoch."""
     before, started = state.progress, time.monotonic()
     step, entry = _steps(loop, before)
+    loop.replicas.even_out(_of_own_batches(loop.learner))
     with _exported_weights(loop.learner):
         entry |= _validated(loop)
         better = entry["val_loss"] < before.best_loss
@@ -210,8 +231,7 @@ def _steps(loop: Loop, before: Progress) -> tuple[int, dict[str, float]]:
     """Takes the steps of one epoch; returns the number of steps since training began, and the epoch's mean loss and last rate."""
     step, losses, rate = before.step, [], 0.0
     started, reported = time.monotonic(), -math.inf
-    examples = loop.batches.epoch(before.epoch).take(loop.total_steps - before.step)
-    for batch in loop.place.experimental_distribute_dataset(examples):
+    for batch in _batches(loop, before):
         rate = schedules.rate(loop.config, step, epoch_steps=loop.batches.steps, total_steps=loop.total_steps)
         loop.learner.optimizer.learning_rate.assign(rate)
         losses.append(_finite(float(loop.take_step(batch, tf.constant(step, tf.float32))), step, loop.config))
@@ -224,6 +244,21 @@ def _steps(loop: Loop, before: Progress) -> tuple[int, dict[str, float]]:
     return step, {"loss": float(np.mean(losses)), "learning_rate": rate}
 
 
+def _batches(loop: Loop, before: Progress) -> Iterable[Any]:
+    """Returns an epoch's batches; in all of several processes they are as many, for each waits for the others in every step."""
+    left = loop.total_steps - before.step
+    if loop.batches.part.parts == 1:
+        return loop.place.experimental_distribute_dataset(loop.batches.epoch(before.epoch).take(left))
+    own = loop.batches.epoch(before.epoch, loop.place.num_replicas_in_sync)
+    return itertools.islice(loop.place.distribute_datasets_from_function(lambda _: own), min(left, loop.batches.steps))
+
+
+def _of_own_batches(learner: Learner) -> list[tf.Variable]:
+    """Returns what a replica learns from its own batches alone: statistics of batch normalization, and the moving averages of these."""
+    averages = [average for variable, average in zip(learner.network.weights, learner.average, strict=False) if not variable.trainable]
+    return [variable.value for variable in learner.network.non_trainable_weights] + averages
+
+
 def _facts(loop: Loop, before: Progress, step: int) -> dict[str, float]:
     epochs = math.ceil(loop.total_steps / loop.batches.steps)
     return {"epoch": before.epoch + 1, "epochs": epochs, "step": step, "steps": loop.total_steps}
@@ -234,6 +269,9 @@ def _validated(loop: Loop) -> dict[str, float]:
     for images, looks in loop.validation:
         batch_loss, batch_correct = loop.measure(images, looks)
         loss, correct, count = loss + float(batch_loss), correct + float(batch_correct), count + len(looks)
+    loss, correct, count = loop.replicas.total([loss, correct, count])
+    if not count:
+        raise training_data.nothing_to_validate()
     return {"val_loss": loss / count, "val_accuracy": correct / count}
 
 

@@ -99,6 +99,11 @@ class Workspace(Struct, frozen=True):
         """States of unfinished training, named by config and data."""
         return self.root / "checkpoints"
 
+    @property
+    def team(self) -> Path:
+        """Where workers of several machines that train together meet."""
+        return self.root / "team"
+
     def run(self, run_id: str) -> Path:
         """Returns the folder of one run: `run.json`, `run.log`, `config.yaml`, `pipeline.json`."""
         return self.root / "runs" / run_id

@@ -4,6 +4,7 @@ TFX reloads this module (`run_fn` is named by dotted path), so it holds function
 """
 
 import json
+import logging
 import math
 import os
 import shutil
@@ -18,13 +19,18 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_retail import answers, catalog, fitting, handover, labels, measurements, model, training_data, tuned
+from tfx_retail import answers, catalog, fitting, handover, labels, measurements, model, team, teamwork, training_data, tuned
 from tfx_retail.answers import Hierarchy
 from tfx_retail.config import Config
 from tfx_retail.digests import text_digest
+from tfx_retail.errors import UserError
 from tfx_retail.fitting import Fitted
+from tfx_retail.runs import Workspace
+from tfx_retail.teamwork import Job
 from tfx_retail.trained import Taught, Trained
 from tfx_retail.training_data import Counts, Sources
+
+_log = logging.getLogger(__name__)
 
 
 @tf.autograph.experimental.do_not_convert  # no tensor decides a Python branch here, and converting all of Keras takes seconds
@@ -47,7 +53,8 @@ def run_fn(fn_args: Any) -> None:
     checkpoints = Path(settings["checkpoints"], *([text_digest(json.dumps(chosen, sort_keys=True))] if chosen else []))
     run_dir = Path(fn_args.model_run_dir)
     sources = Sources(fn_args.train_files, fn_args.eval_files, graph)
-    fitted = trained(config, counted, sources, checkpoints=checkpoints, run_dir=run_dir, progress=settings.get("progress"))
+    meet = meeting_place(Path(settings["checkpoints"]))
+    fitted = trained(config, counted, sources, checkpoints=checkpoints, run_dir=run_dir, progress=settings.get("progress"), meet=meet)
     _hand_over(config, fitted, lists, counted, fn_args)
 
 
@@ -58,15 +65,67 @@ def begun_with(config: Config, base_model: str | None) -> Config:
     return msgspec.structs.replace(config, model=msgspec.structs.replace(config.model, weights=str(Path(base_model) / model.TRUNK)))
 
 
-def trained(config: Config, counted: Counts, sources: Sources, *, checkpoints: Path, run_dir: Path, progress: str | None) -> Fitted:
-    """Returns the trained network, and writes `history.json` and TensorBoard's files to `run_dir`; SKUs without a count are left out."""
-    validation = training_data.validation_batches(sources.validation, sources.graph, config, counted)
+def meeting_place(checkpoints: Path) -> Path:
+    """Returns the folder where workers of several machines meet, for the folder of checkpoints that the pipeline gives to a node."""
+    return Workspace(checkpoints.parents[1]).team
+
+
+def trained(
+    config: Config, counted: Counts, sources: Sources, *, checkpoints: Path, run_dir: Path, progress: str | None, meet: Path
+) -> Fitted:
+    """Returns the trained network, and writes `history.json` and TensorBoard's files to `run_dir`; SKUs without a count are left out.
+
+    Args:
+      meet: where the workers of `train.strategy: multi_worker` meet, if they are on several machines.
+    """
     run_dir.mkdir(parents=True, exist_ok=True)
-    with precision(config), scratch_folder(checkpoints) as scratch, reporter(progress, run_dir) as report:
-        batches = training_data.training_batches(sources.train, sources.graph, config, counted, scratch)
-        fitted = fitting.fit(config, batches, validation, checkpoint_dir=checkpoints, report=report)
+    if config.train.strategy == "multi_worker":
+        fitted = _trained_together(config, counted, sources, checkpoints, run_dir, progress, meet)
+    else:
+        with reporter(progress, run_dir) as report:
+            fitted = _fitted(config, counted, sources, checkpoints, report)
     _write_history(fitted, run_dir)
     return fitted
+
+
+def _fitted(config: Config, counted: Counts, sources: Sources, checkpoints: Path, report: fitting.Report) -> Fitted:
+    validation = training_data.validation_batches(sources.validation, sources.graph, config, counted)
+    with precision(config), scratch_folder(checkpoints) as scratch:
+        batches = training_data.training_batches(sources.train, sources.graph, config, counted, scratch)
+        return fitting.fit(config, batches, validation, checkpoint_dir=checkpoints, report=report)
+
+
+def _trained_together(
+    config: Config, counted: Counts, sources: Sources, checkpoints: Path, run_dir: Path, progress: str | None, meet: Path
+) -> Fitted:
+    """Lets the workers train, in processes of their own, and takes the end from their checkpoint."""
+    files, workers = training_data.files_of(sources.train), config.train.workers
+    if files < workers:
+        raise UserError(
+            f"train.workers: {workers} workers read different files of the train split, and it has {files}; "
+            f"set beam.shards to {workers} or more, or train.workers to {files}"
+        )
+    named = team.of_pipeline(os.environ, workers)
+    job = _job(config, counted, sources, checkpoints, run_dir, progress)
+    folder = meet if named else checkpoints / "team"
+    resumed_from = teamwork.lead(named or team.on_this_machine(workers), folder, job, local=named is None, say=_log.warning)
+    return _fitted(config, counted, sources, checkpoints, lambda _: None)._replace(resumed_from=resumed_from)
+
+
+def _job(config: Config, counted: Counts, sources: Sources, checkpoints: Path, run_dir: Path, progress: str | None) -> Job:
+    return Job(
+        config=config,
+        train=tuple(sources.train),
+        validation=tuple(sources.validation),
+        transform=str(Path(sources.graph.transform_savedmodel_dir).parent),
+        checkpoints=str(checkpoints),
+        run_dir=str(run_dir),
+        progress=progress,
+        examples=tuple(counted.examples.tolist()),
+        weights=tuple(counted.weights.tolist()),
+        look_of_sku=tuple(counted.look_of_sku.tolist()),
+        family_of_look=tuple(counted.family_of_look.tolist()),
+    )
 
 
 def counted_of(graph: tft.TFTransformOutput, settings: dict[str, Any], config: Config) -> tuple[Hierarchy, Counts]:

@@ -34,6 +34,20 @@ class Counts(NamedTuple):
         return int(self.examples.sum())
 
 
+class Part(NamedTuple):
+    """What one of the processes reads that train together: each `parts`-th file, from number `number` on."""
+
+    number: int = 0
+    parts: int = 1
+
+    def of(self, names: Sequence[str]) -> list[str]:
+        """Returns this process's files of all."""
+        return list(names[self.number :: self.parts])
+
+
+WHOLE = Part()
+
+
 class Sources(NamedTuple):
     """Where examples come from: patterns of files, and Transform's graph for them."""
 
@@ -59,22 +73,31 @@ def examples(graph: tft.TFTransformOutput, skus: Sequence[str]) -> npt.NDArray[n
 
 
 def training_batches(
-    files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts, scratch: Path
+    files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts, scratch: Path, part: Part = WHOLE
 ) -> "TrainingBatches":
-    """Returns the train split, ready to be asked for its epochs.
+    """Returns the train split, or one process's part of it, ready to be asked for its epochs.
 
     Args:
       scratch: an empty folder; decoded images that do not fit in memory are kept there.
     """
     side = source_side(config)
-    names = _names(files)
+    names = part.of(_names(files))
     image_bytes = side * side * 3
-    place = cache_place(image_bytes * counted.total, scratch)
+    place = cache_place(image_bytes * counted.total // part.parts, scratch)
     decoded = None if place is None else decodable(taught(names, graph, counted), side).cache(place)
     if decoded is None:
-        image_bytes = sum(tf.io.gfile.stat(name).length for name in names) // counted.total + 1
+        image_bytes = sum(tf.io.gfile.stat(name).length for name in names) * part.parts // counted.total + 1
     buffer = counted.total if place == "" else min(counted.total, SHUFFLE_BYTES // image_bytes + 1)
-    return TrainingBatches(names, graph, config, counted, decoded, buffer)
+    if (
+        decoded is not None and place and part.parts > 1
+    ):  # an epoch may end before the files do, and a file that is half written cannot be gone on with
+        decoded.reduce(np.int64(0), lambda count, _: count + 1)
+    return TrainingBatches(names, graph, config, counted, decoded, buffer, part)
+
+
+def files_of(patterns: Sequence[str]) -> int:
+    """Returns how many files there are: as many processes can train together."""
+    return len(_names(patterns))
 
 
 def cache_place(total_bytes: int, scratch: Path) -> str | None:
@@ -94,6 +117,7 @@ class TrainingBatches(NamedTuple):
     counted: Counts
     decoded: Any  # data set of decoded examples; None where there is no room for them
     buffer: int
+    part: Part = WHOLE
 
     @property
     def batch_size(self) -> int:
@@ -104,11 +128,20 @@ class TrainingBatches(NamedTuple):
         """Steps of an epoch; the rest that fills no batch is another one each epoch."""
         return self.counted.total // self.batch_size
 
-    def epoch(self, number: int) -> Any:
-        """Returns the data set of epoch `number`, from 0 on: images [B, S, S, 3] float32, targets [B, L] and weights [B] float32."""
+    def epoch(self, number: int, replicas: int = 1) -> Any:
+        """Returns the data set of epoch `number`, from 0 on: images [B, S, S, 3] float32, targets [B, L] and weights [B] float32.
+
+        A part of the train split never ends: the parts differ in length, and all processes have to take the same steps.
+
+        Args:
+          replicas: devices that share a batch, of all processes; each is given batches of its own if there are several.
+
+        Raises:
+          ValueError: they cannot share it evenly.
+        """
         train, side = self.config.train, side_in(self.config, number)
-        order = int(np.random.default_rng((train.seed, number)).integers(2**31))
-        examples = self._shuffled(order).batch(self.batch_size, drop_remainder=True).enumerate()
+        order = int(np.random.default_rng((train.seed, number, *([self.part.number] if self.part.number else []))).integers(2**31))
+        examples = self._shuffled(order).batch(self._shared_by(replicas), drop_remainder=True).enumerate()
         weights, look_of_sku = tf.constant(self.counted.weights), tf.constant(self.counted.look_of_sku)
         looks = len(self.counted.family_of_look)
 
@@ -121,26 +154,34 @@ class TrainingBatches(NamedTuple):
 
         return examples.map(finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
+    def _shared_by(self, replicas: int) -> int:
+        if self.batch_size % replicas:
+            raise ValueError(
+                f"train.batch_size: {self.batch_size} crops cannot be shared by {replicas} devices; take a multiple of {replicas}"
+            )
+        return self.batch_size // replicas
+
     def _shuffled(self, seed: int) -> Any:
+        examples = self._in_order(seed)
+        return examples.repeat() if self.part.parts > 1 else examples
+
+    def _in_order(self, seed: int) -> Any:
         if self.decoded is not None:
             return self.decoded.shuffle(self.buffer, seed=seed)
         names = [self.names[i] for i in np.random.default_rng(seed).permutation(len(self.names))]
         return decodable(taught(names, self.graph, self.counted).shuffle(self.buffer, seed=seed), source_side(self.config))
 
 
-def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts) -> Any:
+def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, config: Config, counted: Counts, part: Part = WHOLE) -> Any:
     """Returns images [B, S, S, 3] float32 as serving makes them, and looks [B] int64; SKUs without training examples are left out.
 
     Raises:
-      ValueError: nothing is left.
+      ValueError: nothing is left; of a part of the split nothing may be.
     """
-    rows = taught(_names(files), graph, counted)
+    rows = taught(part.of(_names(files)), graph, counted)
     count, side = int(rows.reduce(np.int64(0), lambda count, _: count + 1)), config.model.image_size
-    if not count:
-        raise ValueError(
-            "validation: no example of a SKU that has examples in train; training cannot tell when to stop."
-            " Give the validation role a larger share (split.shares or split.carve)"
-        )
+    if not count and part.parts == 1:
+        raise nothing_to_validate()
     decoded = decodable(rows, side)
     decoded = decoded.cache() if count * side * side * 3 <= MEMORY_BYTES // 4 else decoded
     look_of_sku = tf.constant(counted.look_of_sku)
@@ -148,6 +189,14 @@ def validation_batches(files: Sequence[str], graph: tft.TFTransformOutput, confi
         lambda pixels, labels: (preprocessing.to_unit(pixels), tf.gather(look_of_sku, labels))
     )
     return batches.prefetch(2)
+
+
+def nothing_to_validate() -> ValueError:
+    """Returns what to raise where no process has found an example in validation."""
+    return ValueError(
+        "validation: no example of a SKU that has examples in train; training cannot tell when to stop."
+        " Give the validation role a larger share (split.shares or split.carve)"
+    )
 
 
 def source_side(config: Config) -> int:

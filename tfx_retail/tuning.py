@@ -47,5 +47,6 @@ def _trained(config: Config, sources: Sources, settings: dict[str, Any], folder:
     train = msgspec.structs.replace(config.train, epochs=config.tune.epochs, warmup_epochs=warmup)
     config = msgspec.structs.replace(config, train=train)
     _, counted = training.counted_of(sources.graph, settings, config)
-    done = training.trained(config, counted, sources, checkpoints=folder, run_dir=folder / "run", progress=settings["progress"])
+    meet = training.meeting_place(Path(settings["checkpoints"]))
+    done = training.trained(config, counted, sources, checkpoints=folder, run_dir=folder / "run", progress=settings["progress"], meet=meet)
     return min(epoch["val_loss"] for epoch in done.progress.history)

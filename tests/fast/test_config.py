@@ -74,6 +74,15 @@ def test_an_override_is_checked_as_the_file_is(tmp_path: Path) -> None:
             "model: {backbone: MobileNetV2}\ntrain: {small_size: 48}",
             "train.small_size: only the compact network takes images of two sizes, and model.backbone is MobileNetV2; leave it at 0",
         ),
+        ("train: {workers: 2}", "train.workers: 2 with train.strategy none; 2 or more go with multi_worker, 1 with the others"),
+        (
+            "train: {strategy: multi_worker}",
+            "train.workers: 1 with train.strategy multi_worker; 2 or more go with multi_worker, 1 with the others",
+        ),
+        (
+            "train: {strategy: multi_worker, workers: 3}",
+            "train.batch_size: 3 workers cannot share 64 crops evenly; take a multiple of 3",
+        ),
         ("train: {epochs: 1}", "train.warmup_epochs: 1 is not less than train.epochs (1)"),
     ],
 )
