@@ -237,3 +237,37 @@ def test_devices_that_cannot_share_a_batch_are_refused(packs: RetailSet, tmp_pat
     first, _ = parts(packs, tmp_path, [str(packs.folder / "Split-train" / "*")])
     with pytest.raises(ValueError, match="8 crops cannot be shared by 3 devices; take a multiple of 3"):
         first.epoch(0, replicas=3)
+
+
+def test_devices_of_one_machine_keep_the_same_statistics_too() -> None:
+    script = """
+import tensorflow as tf
+
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from tfx_retail.normalization import FusedBatchNormalization
+from tfx_retail.replicas import Replicas
+
+place = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with place.scope():
+    layer = FusedBatchNormalization(momentum=0.5)
+    layer.build((None, 1, 1, 1))
+
+@tf.function
+def look():
+    def replica():
+        number = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+        layer(tf.fill((2, 1, 1, 1), 4.0 + 4.0 * number), training=True)
+    place.run(replica)
+
+def means():
+    return [float(value.numpy()[0]) for value in place.experimental_local_results(layer.moving_mean.value)]
+
+look()
+before = means()
+Replicas(place, 1).even_out([variable.value for variable in layer.non_trainable_weights])
+print(before, means())
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ended.stdout.splitlines()[-1:] == ["[2.0, 4.0] [3.0, 3.0]"], ended.stderr
