@@ -1,5 +1,6 @@
 """The commands `run` and `update-catalog` on this machine: everything around the pipeline that needs no TensorFlow."""
 
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from tfx_retail import catalog_update, inputs, loading, report, starting
+from tfx_retail import catalog_update, inputs, loading, report, starting, team
 from tfx_retail.config import Config
 from tfx_retail.page.write import write_page
 from tfx_retail.runs import RunFacts, exclusive, write_atomically, write_run
@@ -27,8 +28,10 @@ def run(config: Config, config_path: Path, *, to_node: str | None, verbose: bool
     """Runs the pipeline of a configuration and returns the exit code of the command contract.
 
     Raises:
-      UserError: before anything ran: catalogue or data cannot be used.
+      UserError: before anything ran: catalogue, data or TF_CONFIG cannot be used.
     """
+    if config.train.strategy == "multi_worker":
+        team.of_pipeline(os.environ, config.train.workers)  # what is wrong with it is told now, and not after the data nodes
     with _alone(config):
         starting.draw_sample(config)
         given = inputs.prepare(config)

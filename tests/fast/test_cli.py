@@ -67,6 +67,21 @@ def test_a_missing_catalogue_is_exit_2(call: Call, config: str) -> None:
     assert "catalog.csv" in text and "Traceback" not in text
 
 
+def test_a_broken_tf_config_is_told_before_the_run(call: Call, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = ("--set", "train.strategy=multi_worker", "--set", "train.workers=2")
+    monkeypatch.setenv("TF_CONFIG", "{")
+    code, text = call("run", config, *together)
+    assert code == 2
+    assert text.startswith("error: TF_CONFIG: cannot be read") and "catalog.csv" not in text
+
+
+def test_a_worker_without_tf_config_is_told_what_to_set(call: Call, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    code, text = call("train-worker", config, "--set", "train.strategy=multi_worker", "--set", "train.workers=2")
+    assert code == 2
+    assert text.startswith("error: TF_CONFIG is not set")
+
+
 def test_wrong_usage_is_exit_2(call: Call, config: str) -> None:
     assert call("run")[0] == 2
     assert call("fly")[0] == 2

@@ -83,6 +83,10 @@ def test_an_override_is_checked_as_the_file_is(tmp_path: Path) -> None:
             "train: {strategy: multi_worker, workers: 3}",
             "train.batch_size: 3 workers cannot share 64 crops evenly; take a multiple of 3",
         ),
+        (
+            "train: {strategy: multi_worker, workers: 4}\nbeam: {shards: 2}",
+            "beam.shards: 2, but each of 4 workers (train.workers) reads other files; make it 4 or more",
+        ),
         ("train: {epochs: 1}", "train.warmup_epochs: 1 is not less than train.epochs (1)"),
     ],
 )
