@@ -219,7 +219,7 @@ def _worker_faults(config: Config) -> Iterator[str]:
     elif train.batch_size % train.workers:
         yield f"train.batch_size: {train.workers} workers cannot share {train.batch_size} crops evenly; take a multiple of {train.workers}"
     elif 0 < config.beam.shards < train.workers:
-        yield f"beam.shards: {config.beam.shards}, but each of {train.workers} workers (train.workers) reads other files; make it {train.workers} or more"
+        yield f"beam.shards: {config.beam.shards}; each of {train.workers} workers (train.workers) reads other files"
 
 
 def _small_size_faults(config: Config) -> Iterator[str]:

@@ -85,7 +85,7 @@ def test_an_override_is_checked_as_the_file_is(tmp_path: Path) -> None:
         ),
         (
             "train: {strategy: multi_worker, workers: 4}\nbeam: {shards: 2}",
-            "beam.shards: 2, but each of 4 workers (train.workers) reads other files; make it 4 or more",
+            "beam.shards: 2; each of 4 workers (train.workers) reads other files",
         ),
         ("train: {epochs: 1}", "train.warmup_epochs: 1 is not less than train.epochs (1)"),
     ],
