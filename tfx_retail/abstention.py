@@ -227,7 +227,9 @@ def _promise(found: Abstention) -> str:
 
 def _refusal(found: Abstention) -> str:
     asked = "at the error rates that were seen no number of scenes would do"
-    if found.groups_needed:
+    if found.groups_needed and found.groups_needed <= found.groups:
+        asked = "at the error rates that were seen these could have been enough: it was near, and more scenes make it likely"
+    elif found.groups_needed:
         asked = f"about {found.groups_needed} scenes in the calibration role would do"
     elif found.groups < 2:
         asked = "these are too few to tell how many would do"

@@ -65,6 +65,12 @@ def test_where_nothing_qualifies_it_says_how_many_scenes_are_needed_and_what_can
     )
 
 
+def test_scenes_that_fell_short_by_chance_are_not_asked_for_again() -> None:
+    found = choose(Scenes(298), Scenes(2, wrong=1), guide=(Scenes(100),))  # 2 errors take 313 scenes, but 2 in 400 are rare enough for 149
+    assert (found.threshold, found.groups_needed, found.groups) == (None, 199, 300)
+    assert "here are 300, and at the error rates that were seen these could have been enough" in found.text
+
+
 def test_a_model_that_errs_too_often_is_not_helped_by_photos() -> None:
     found = choose(Scenes(30), Scenes(1, wrong=1))
     assert found.groups_needed is None
