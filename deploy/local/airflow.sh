@@ -113,12 +113,14 @@ start_airflow() {
   done
 }
 
-# A service that ends meanwhile, because the database was away when `up` looked, is started again; one that cannot start is told.
+# A service that ends meanwhile, because the database was away when `up` looked, is started again; one that cannot start is told. One that is
+# about to end still counts as running, and as healthy for half a minute, so each has to give a sign of life after we began to wait.
 wait_until_healthy() {
-  local waited=0 starts=3 name page=api/v2/monitor/health
+  local waited=0 starts=6 name since page=api/v2/monitor/health
+  since=$(date +%s)
   [ "$major" = 3 ] || page=health
   say "waiting for Airflow"
-  until healthy "http://127.0.0.1:$web_port/$page"; do
+  until healthy "http://127.0.0.1:$web_port/$page" "$since"; do
     for name in $(services); do
       if [ "$(state_of "$name")" = running ]; then continue; fi
       starts=$((starts - 1))
@@ -130,11 +132,13 @@ wait_until_healthy() {
   done
 }
 
-healthy() {
-  "$venv/bin/python" - "$1" <<'PYTHON' 2> /dev/null
-import json, sys, urllib.request
+healthy() {   # healthy PAGE SECOND: every service has beaten since that second
+  "$venv/bin/python" - "$@" <<'PYTHON' 2> /dev/null
+import datetime, json, sys, urllib.request
 parts = json.load(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1], timeout=5))
-needed = {"metadatabase", "scheduler", "triggerer"} | ({"dag_processor"} if "v2" in sys.argv[1] else set())
-sys.exit(any(parts[name]["status"] != "healthy" for name in needed))
+needed = {"scheduler", "triggerer"} | ({"dag_processor"} if "v2" in sys.argv[1] else set())
+beats = [datetime.datetime.fromisoformat(parts[name][f"latest_{name}_heartbeat"]).timestamp() for name in needed]
+well = all(parts[name]["status"] == "healthy" for name in needed | {"metadatabase"})
+sys.exit(not (well and min(beats) >= int(sys.argv[2])))
 PYTHON
 }
