@@ -37,6 +37,7 @@ other_if_it_fits() {
 
 if [ "${CI:-}" = true ]; then tools/test_deps.sh --platforms; fi
 make --no-print-directory test || failed+=("this machine's own platform")
+[ -x .venv/bin/python ] || { say "nothing was tested: there is no environment (the line above says why)"; exit 1; }
 if .venv/bin/python -c 'import sys; sys.exit(sys.version_info >= (3, 11))'; then
   place=tree home=.cache/debian13/tree/src
 else
