@@ -16,12 +16,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_retail import fitting, team, training, training_data
+from tfx_retail import fitting, team, training
 from tfx_retail.errors import UserError
 from tfx_retail.fitting import Fitted
 from tfx_retail.replicas import OutOfStep
 from tfx_retail.teamwork import Job
-from tfx_retail.training_data import Counts, Part
+from tfx_retail.training_data import Counts, Part, Sources
 from tfx_retail.worker_process import GO, Told
 
 # what TensorFlow raises here when another worker is lost; anything else would come again
@@ -95,12 +95,12 @@ def take_part(path: Path, joined: Callable[[int], None]) -> Fitted:
 
 @tf.autograph.experimental.do_not_convert  # as in the Trainer
 def _fit(job: Job, place: tf.distribute.Strategy, counted: Counts, part: Part, began: Callable[[int], None]) -> Fitted:
-    graph, checkpoints = tft.TFTransformOutput(job.transform), Path(job.checkpoints)
-    validation = training_data.validation_batches(job.validation, graph, job.config, counted, part)
-    scratch_of = checkpoints / f"worker-{part.number}"
-    with training.precision(job.config), training.scratch_folder(scratch_of) as scratch, _reporter(job, part) as report:
-        batches = training_data.training_batches(job.train, graph, job.config, counted, scratch, part)
-        return fitting.fit(job.config, batches, validation, checkpoint_dir=checkpoints, report=report, place=place, began=began)
+    sources, checkpoints = Sources(job.train, job.validation, tft.TFTransformOutput(job.transform)), Path(job.checkpoints)
+    with _reporter(job, part) as report:
+        scratch_of = checkpoints / f"worker-{part.number}"
+        return training.fitted_on(
+            job.config, counted, sources, checkpoints, report, part=part, scratch_of=scratch_of, place=place, began=began
+        )
 
 
 def _reporter(job: Job, part: Part) -> AbstractContextManager[fitting.Report]:

@@ -28,7 +28,7 @@ from tfx_retail.fitting import Fitted
 from tfx_retail.runs import Workspace
 from tfx_retail.teamwork import Job
 from tfx_retail.trained import Taught, Trained
-from tfx_retail.training_data import Counts, Sources
+from tfx_retail.training_data import WHOLE, Counts, Part, Sources
 
 _log = logging.getLogger(__name__)
 
@@ -83,16 +83,31 @@ def trained(
         fitted = _trained_together(config, counted, sources, checkpoints, run_dir, progress, meet)
     else:
         with reporter(progress, run_dir) as report:
-            fitted = _fitted(config, counted, sources, checkpoints, report)
+            fitted = fitted_on(config, counted, sources, checkpoints, report)
     _write_history(fitted, run_dir)
     return fitted
 
 
-def _fitted(config: Config, counted: Counts, sources: Sources, checkpoints: Path, report: fitting.Report) -> Fitted:
-    validation = training_data.validation_batches(sources.validation, sources.graph, config, counted)
-    with precision(config), scratch_folder(checkpoints) as scratch:
-        batches = training_data.training_batches(sources.train, sources.graph, config, counted, scratch)
-        return fitting.fit(config, batches, validation, checkpoint_dir=checkpoints, report=report)
+def fitted_on(
+    config: Config,
+    counted: Counts,
+    sources: Sources,
+    checkpoints: Path,
+    report: fitting.Report,
+    *,
+    part: Part = WHOLE,
+    scratch_of: Path | None = None,
+    **together: Any,
+) -> Fitted:
+    """Returns what `fitting.fit` makes of a part of the examples, with its own scratch folder where several processes share `checkpoints`.
+
+    Args:
+      together: what `fitting.fit` takes besides, where several processes train together.
+    """
+    validation = training_data.validation_batches(sources.validation, sources.graph, config, counted, part)
+    with precision(config), scratch_folder(scratch_of or checkpoints) as scratch:
+        batches = training_data.training_batches(sources.train, sources.graph, config, counted, scratch, part)
+        return fitting.fit(config, batches, validation, checkpoint_dir=checkpoints, report=report, **together)
 
 
 def _trained_together(
@@ -109,7 +124,7 @@ def _trained_together(
     job = _job(config, counted, sources, checkpoints, run_dir, progress)
     folder = meet if named else checkpoints / "team"
     resumed_from = teamwork.lead(named or team.on_this_machine(workers), folder, job, local=named is None, say=_log.warning)
-    return _fitted(config, counted, sources, checkpoints, lambda _: None)._replace(resumed_from=resumed_from)
+    return fitted_on(config, counted, sources, checkpoints, lambda _: None)._replace(resumed_from=resumed_from)
 
 
 def _job(config: Config, counted: Counts, sources: Sources, checkpoints: Path, run_dir: Path, progress: str | None) -> Job:

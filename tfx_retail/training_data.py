@@ -88,9 +88,8 @@ def training_batches(
     if decoded is None:
         image_bytes = sum(tf.io.gfile.stat(name).length for name in names) * part.parts // counted.total + 1
     buffer = counted.total if place == "" else min(counted.total, SHUFFLE_BYTES // image_bytes + 1)
-    if (
-        decoded is not None and place and part.parts > 1
-    ):  # an epoch may end before the files do, and a file that is half written cannot be gone on with
+    if decoded is not None and place and part.parts > 1:
+        # an epoch may end before the files do, and a file that is half written cannot be gone on with
         decoded.reduce(np.int64(0), lambda count, _: count + 1)
     return TrainingBatches(names, graph, config, counted, decoded, buffer, part)
 
