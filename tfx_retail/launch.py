@@ -51,7 +51,7 @@ class _Metadata(metadata.Metadata):
             _ONE_AT_A_TIME.release()
 
 
-def _say_nothing() -> None:
+def say_nothing() -> None:
     pass
 
 
@@ -85,7 +85,7 @@ def needed_for(compiled: Any, target: str) -> set[str]:
     return needed
 
 
-def launch(compiled: Any, node: str, connection: Any = None, started: Started = _say_nothing) -> NodeFacts:
+def launch(compiled: Any, node: str, connection: Any = None, started: Started = say_nothing) -> NodeFacts:
     """Runs one node, or takes it from the cache, and returns what it did.
 
     Args:

@@ -18,7 +18,7 @@ from tfx_retail.catalog_update import Update
 from tfx_retail.compiled import BESIDE, CALIBRATOR, INFRA_CHECK
 from tfx_retail.config import Config
 from tfx_retail.inputs import RunInputs, workspace
-from tfx_retail.launch import NodeFailed, compile_for_run, launch, needed_for, node_names, upstream_nodes
+from tfx_retail.launch import NodeFailed, compile_for_run, launch, needed_for, node_names, say_nothing, upstream_nodes
 from tfx_retail.pipeline import build_pipeline, checkpoint_folders
 from tfx_retail.runs import NodeFacts, RunFacts, write_atomically, write_run
 from tfx_retail.screen import Board
@@ -127,7 +127,7 @@ def _run_nodes(compiled: Any, names: list[str], book: _Book) -> None:
                 beside[other].result()
                 del beside[other]
             ahead = node == CALIBRATOR and INFRA_CHECK in names and _free_bytes() > _ROOM_BYTES
-            run = partial(_run_node, compiled, node, book, book.begin(node), fresh.start_early if ahead else _nothing)
+            run = partial(_run_node, compiled, node, book, book.begin(node), fresh.start_early if ahead else say_nothing)
             if node in BESIDE and _free_bytes() > _ROOM_BYTES:
                 beside[node] = Beside(run)
             else:
@@ -138,10 +138,6 @@ def _run_nodes(compiled: Any, names: list[str], book: _Book) -> None:
         for work in beside.values():
             work.end()
         fresh.forget_early()
-
-
-def _nothing() -> None:
-    pass
 
 
 def _run_node(compiled: Any, node: str, book: _Book, began: float, started: Callable[[], None]) -> None:
