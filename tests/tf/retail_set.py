@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 import msgspec
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 from PIL import Image
@@ -36,6 +37,10 @@ CATALOG = (  # water and still look alike, only their size differs; nobody has p
 LABELS = (("cola", "active"), ("gone", "retired"), ("lime", "active"), ("water", "active"), ("still", "active"), ("milk", "active"))
 SETTINGS = Settings(calibration=CalibrationConfig(), abstain=AbstainConfig(), prior="train", accept_above=0.5, family_accept_above=0.5)
 WANTED = (features.IMAGE, features.SKU, features.MEASURED_HEIGHT_MM)
+# limits of training_data: the set is larger than nothing, and far smaller than a megabyte
+WHEREVER_IMAGES_ARE_KEPT = pytest.mark.parametrize(
+    ("memory_bytes", "disk_bytes"), [(2**20, 0), (0, 2**20), (0, 0)], ids=["images in memory", "images on disk", "decoded each epoch"]
+)
 
 
 class RetailSet(NamedTuple):

@@ -204,9 +204,7 @@ def parts(packs: RetailSet, folder: Path, files: list[str]) -> list[TrainingBatc
     return [training_data.training_batches(files, graph, config, counted(graph, config), scratch[i], Part(i, 2)) for i in range(2)]
 
 
-@pytest.mark.parametrize(
-    ("memory_bytes", "disk_bytes"), [(2**20, 0), (0, 2**20), (0, 0)], ids=["images in memory", "images on disk", "decoded each epoch"]
-)
+@retail_set.WHEREVER_IMAGES_ARE_KEPT
 def test_parts_that_differ_in_length_last_for_as_many_steps(
     packs: RetailSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: int, disk_bytes: int
 ) -> None:

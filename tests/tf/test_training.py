@@ -117,9 +117,7 @@ training.run_fn(packs.arguments(output, config))
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
 
 
-@pytest.mark.parametrize(
-    ("memory_bytes", "disk_bytes"), [(2**20, 0), (0, 2**20), (0, 0)], ids=["images in memory", "images on disk", "decoded each epoch"]
-)
+@retail_set.WHEREVER_IMAGES_ARE_KEPT
 def test_an_epochs_batches_depend_on_seed_and_number_alone(
     packs: RetailSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_bytes: int, disk_bytes: int
 ) -> None:
