@@ -105,11 +105,11 @@ def _row(photo: Photo, numbers: list[int], skus: tuple[str, ...]) -> PhotoRow:
         group=photo.group,
         hash=0,
         colors=b"",
-        digest=photo.photo_id,
-        crop_ids=tuple(f"{photo.photo_id}#{number}" for number in numbers),
+        digest=b"",
+        numbers=tuple(numbers),
         skus=skus,
-        crop_digests=(),
-        crop_hashes=(),
+        crop_digests=b"",
+        crop_hashes=b"",
         of_catalog=photo.of_catalog,
     )
 

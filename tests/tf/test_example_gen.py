@@ -270,7 +270,7 @@ def _entries(example: bytes) -> list[bytes]:
 
 
 def make_record(photo: Photo, **facts: Any) -> Record:
-    named = {"photo_id": photo.photo_id, "crop_id": f"{photo.photo_id}#1", "source_file": photo.source_file, "source": "shelf"}
+    named = {"photo_id": photo.photo_id, "number": 1, "source_file": photo.source_file, "source": "shelf"}
     texts = dict.fromkeys(("store", "taken_at", "group", "face", "annotator", "label", "photo_digest", "crop_digest"), "")
     numbers = dict.fromkeys(("brightness", "contrast", "sharpness"), 0.1)
     flags = dict.fromkeys(("truncated", "occluded", "difficult", "clipped"), False)

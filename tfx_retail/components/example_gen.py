@@ -25,7 +25,7 @@ from tfx_retail.config import SplitConfig
 from tfx_retail.features import ROLES
 from tfx_retail.ingest import counts, example_gen
 from tfx_retail.ingest.processes import Decoders
-from tfx_retail.ingest.reading import sources
+from tfx_retail.ingest.reading import Sources, sources
 from tfx_retail.ingest.record import DataError, Rejection
 from tfx_retail.ingest.rows import ShardRows
 from tfx_retail.ingest.shards import SHARED, Shard, load_rows, read_shard, write_fates, write_shard
@@ -48,9 +48,8 @@ class Executor(BaseBeamExecutor):
         split = msgspec.json.decode(exec_properties["split"], type=SplitConfig)
         paths = tuple(str(exec_properties[name]) for name in ("data", "catalog", "label_map"))
         known = sources(*paths)
-        items, rejected = example_gen.find(known.settings, known.products)
         folder = report / "pass1"
-        shards = example_gen.deal(items, folder, shards=exec_properties["shards"], seed=split.seed)
+        shards, rejected = _dealt(known, folder, exec_properties["shards"], split.seed)
         self._each(shards, _Read(paths))
         made = example_gen.decide(_gathered(shards, rejected), known, split, explain)
         for shard in shards:
@@ -99,15 +98,20 @@ class _Write(beam.DoFn):
         write_shard(shard, *self._decided)
 
 
+def _dealt(known: Sources, folder: Path, shards: int, seed: int) -> tuple[list[Shard], list[Rejection]]:
+    """Returns the shards, whose items lie in files from now on and not in memory, and what is refused before it is read."""
+    items, rejected = example_gen.find(known.settings, known.products)
+    return example_gen.deal(items, folder, shards=shards, seed=seed), rejected
+
+
 def _gathered(shards: list[Shard], rejected: list[Rejection]) -> ShardRows:
     """Raises: DataError: a worker left its rows where this process cannot see them; the run would go on with less data."""
-    found = [load_rows(shard) for shard in shards]
-    unseen = [shard for shard, rows in zip(shards, found, strict=True) if rows is None]
+    unseen = [shard for shard in shards if not shard.rows.is_file()]
     if unseen:
         raise DataError(
             f"{len(unseen)} of {len(shards)} shards are not in {unseen[0].folder}: the workers of beam.args write elsewhere; {SHARED}"
         )
-    return counts.gather([rows for rows in found if rows is not None], rejected)
+    return counts.gather(map(load_rows, shards), rejected)
 
 
 def _named(examples: Any) -> tuple[str, ...]:

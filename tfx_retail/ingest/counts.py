@@ -50,8 +50,8 @@ class IngestCounts(Struct, frozen=True, kw_only=True):
     warnings: list[str]
 
 
-def gather(shards: Sequence[ShardRows], found: Sequence[Rejection]) -> ShardRows:
-    """Returns the rows of all shards and the rejections of the search as one; they add up."""
+def gather(shards: Iterable[ShardRows], found: Sequence[Rejection]) -> ShardRows:
+    """Returns the rows of all shards, of which one is looked at after the other, and the rejections of the search as one; they add up."""
     total = ShardRows(rejected=list(found))
     photos = sum(rejection.kind == "photo" for rejection in found)
     total.photo_tally.add(Tally(seen=photos, rejected=photos))
@@ -70,7 +70,9 @@ def without(rows: ShardRows, reasons: dict[str, str]) -> ShardRows:
     Args:
       reasons: by crop id.
     """
-    kept = [photo for photo in (_less(photo, reasons) for photo in rows.photos) if photo.crop_ids]
+    if not reasons:
+        return rows
+    kept = [photo for photo in (_less(photo, reasons) for photo in rows.photos) if photo.numbers]
     boxes, photos = len(reasons), len(rows.photos) - len(kept)
     rejected = [*rows.rejected, *(Rejection(crop_id, reason, "box") for crop_id, reason in sorted(reasons.items()))]
     rows.photo_tally.add(Tally(out=-photos, rejected=photos))
@@ -79,11 +81,8 @@ def without(rows: ShardRows, reasons: dict[str, str]) -> ShardRows:
 
 
 def _less(photo: PhotoRow, reasons: dict[str, str]) -> PhotoRow:
-    kept = [index for index, crop_id in enumerate(photo.crop_ids) if crop_id not in reasons]
-    if len(kept) == len(photo.crop_ids):
-        return photo
-    columns = {name: tuple(getattr(photo, name)[index] for index in kept) for name in ("crop_ids", "skus", "crop_digests", "crop_hashes")}
-    return msgspec.structs.replace(photo, **columns)
+    kept = [place for place, crop_id in enumerate(photo.crop_ids) if crop_id not in reasons]
+    return photo if len(kept) == len(photo.numbers) else photo.only(kept)
 
 
 def check_limits(rows: ShardRows, settings: DataConfig, folder: Path) -> None:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from tfx_retail.ingest.examples import encode
 from tfx_retail.ingest.reading import PhotoResult, Sources, result
 from tfx_retail.ingest.record import Photo, Record, Rejection
-from tfx_retail.ingest.rows import DIGEST_HEX, PhotoRow, ShardRows
+from tfx_retail.ingest.rows import PhotoRow, ShardRows, digest_word, hash_words
 
 
 class Crops(Struct, frozen=True):
@@ -49,10 +49,10 @@ def _row(records: list[Record], *, of_catalog: bool) -> PhotoRow:
         group=photo.group,
         hash=photo.photo_hash,
         colors=photo.photo_colors,
-        digest=photo.photo_digest[:DIGEST_HEX],
-        crop_ids=tuple(record.crop_id for record in records),
+        digest=digest_word(photo.photo_digest),
+        numbers=tuple(record.number for record in records),
         skus=tuple(record.label for record in records),
-        crop_digests=tuple(record.crop_digest[:DIGEST_HEX] for record in records),
-        crop_hashes=tuple(record.perceptual_hash for record in records),
+        crop_digests=b"".join(digest_word(record.crop_digest) for record in records),
+        crop_hashes=hash_words(record.perceptual_hash for record in records),
         of_catalog=of_catalog,
     )

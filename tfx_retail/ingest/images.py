@@ -139,7 +139,7 @@ def _record(scene: _Scene, fitted: _Fitted, context: float) -> Record:
     scale = None if annotation.truncated else photo.mm_per_px  # what is cut off cannot be measured
     return Record(
         photo_id=photo.photo_id,
-        crop_id=f"{photo.photo_id}#{fitted.number}",
+        number=fitted.number,
         image=photo.image if whole and scene.picture.as_stored else _encode(crop, lossless=scene.picture.lossless),
         label=annotation.label,
         box=box,

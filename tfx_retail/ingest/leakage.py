@@ -11,12 +11,14 @@ from msgspec import Struct
 
 from tfx_retail.config import DataConfig, Role
 from tfx_retail.features import ROLES
-from tfx_retail.ingest.hamming import as_hashes, distances, near_pairs
-from tfx_retail.ingest.rows import PhotoRow
+from tfx_retail.ingest.hamming import Hashes, as_hashes, distances, near_pairs
+from tfx_retail.ingest.record import crop_id
+from tfx_retail.ingest.rows import PhotoRow, words
 
 _NONE = np.iinfo(np.int64).max
 _INDEX_BITS = 40  # of a number that sorts by distance first and by photo second
 Kind = Literal["same photo", "same pixels", "same crop", "near-duplicate"]
+Key = str | int
 
 
 class Leak(NamedTuple):
@@ -48,7 +50,7 @@ def find_leakage(photos: Sequence[PhotoRow], roles: Sequence[Role], settings: Da
     """
     leaks = [
         *_same("same photo", ((photo.photo_id, photo.photo_id, role) for photo, role in zip(photos, roles, strict=True))),
-        *_same("same pixels", ((photo.digest, photo.photo_id, role) for photo, role in zip(photos, roles, strict=True))),
+        *_same("same pixels", _photos_seen_again(photos, roles)),
         *_same("same crop", _partial_crops(photos, roles)),
     ]
     known = {name for leak in leaks for name in (leak.first, leak.second)}
@@ -61,23 +63,15 @@ def find_leakage(photos: Sequence[PhotoRow], roles: Sequence[Role], settings: Da
 
 def find_contradictions(photos: Sequence[PhotoRow]) -> dict[str, str]:
     """Returns crops whose pixels bear two SKUs, by crop id, with the reason: no model can be right on both."""
-    first: dict[str, str] = {}
-    several = {digest for digest, sku, _ in _crops(photos) if first.setdefault(digest, sku) != sku}
-    seen: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for digest, sku, crop_id in _crops(photos) if several else ():
-        if digest in several:
-            seen[digest][sku].append(crop_id)
-    reasons = {}
-    for by_sku in seen.values():
+    seen: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for digest, photo, crop in _crops_seen_again(photos):
+        seen[digest][photos[photo].skus[crop]].append(_id(photos[photo], crop))
+    reasons: dict[str, str] = {}
+    for by_sku in (skus for skus in seen.values() if len(skus) > 1):
         found = " and ".join(f"{sku!r} ({crop_ids[0]})" for sku, crop_ids in sorted(by_sku.items()))
-        for crop_id in (crop_id for crop_ids in by_sku.values() for crop_id in crop_ids):
-            reasons[crop_id] = f"the same image is {found}; correct one of them"
+        for named in by_sku.values():
+            reasons |= dict.fromkeys(named, f"the same image is {found}; correct one of them")
     return reasons
-
-
-def _crops(photos: Sequence[PhotoRow]) -> Iterator[tuple[str, str, str]]:
-    for photo in photos:
-        yield from zip(photo.crop_digests, photo.skus, photo.crop_ids, strict=True)
 
 
 def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
@@ -89,17 +83,45 @@ def write_leaks(path: Path, leaks: Iterable[Leak]) -> None:
         writer.writerows(leaks)
 
 
-def _partial_crops(photos: Sequence[PhotoRow], roles: Sequence[Role]) -> Iterator[tuple[str, str, Role]]:
-    for photo, role in zip(photos, roles, strict=True):
-        for digest, crop_id in zip(photo.crop_digests, photo.crop_ids, strict=True):
-            if digest != photo.digest:  # a crop of the whole photo is told as a photo
-                yield digest, crop_id, role
+def _photos_seen_again(photos: Sequence[PhotoRow], roles: Sequence[Role]) -> Iterator[tuple[int, str, Role]]:
+    digests = words(photo.digest for photo in photos)
+    for place in _repeated(digests):
+        yield int(digests[place]), photos[place].photo_id, roles[place]
 
 
-def _same(kind: Kind, named: Iterable[tuple[str, str, Role]]) -> Iterator[Leak]:
+def _partial_crops(photos: Sequence[PhotoRow], roles: Sequence[Role]) -> Iterator[tuple[int, str, Role]]:
+    for digest, photo, crop in _crops_seen_again(photos):
+        if digest != words([photos[photo].digest])[0]:  # a crop of the whole photo is told as a photo
+            yield digest, _id(photos[photo], crop), roles[photo]
+
+
+def _crops_seen_again(photos: Sequence[PhotoRow]) -> Iterator[tuple[int, int, int]]:
+    """Yields (digest, place of the photo, place of the crop in it) of each crop whose pixels another one has.
+
+    Nearly all crops are the only ones of their kind: they are told apart in one array, and never become objects.
+    """
+    digests = words(photo.crop_digests for photo in photos)
+    ends = np.cumsum([len(photo.numbers) for photo in photos])
+    for place in _repeated(digests):
+        photo = int(np.searchsorted(ends, place, side="right"))
+        yield int(digests[place]), photo, place - int(ends[photo]) + len(photos[photo].numbers)
+
+
+def _repeated(values: Hashes) -> list[int]:
+    """Returns the places of the values that occur more than once."""
+    ordered = np.sort(values)
+    several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return [int(place) for place in np.flatnonzero(np.isin(values, several))]
+
+
+def _id(photo: PhotoRow, crop: int) -> str:
+    return crop_id(photo.photo_id, photo.numbers[crop])
+
+
+def _same(kind: Kind, named: Iterable[tuple[Key, str, Role]]) -> Iterator[Leak]:
     """Yields for each (key, name, role) the first of another role with the same key."""
-    firsts: dict[str, tuple[str, Role]] = {}
-    told: set[tuple[str, Role]] = set()
+    firsts: dict[Key, tuple[str, Role]] = {}
+    told: set[tuple[Key, Role]] = set()
     for key, name, role in named:
         first, first_role = firsts.setdefault(key, (name, role))
         if first_role == role or (key, role) in told:
@@ -131,8 +153,9 @@ def _near(photos: Sequence[PhotoRow], roles: Sequence[Role], bits: int) -> Itera
 
 
 def _alike_crops(photos: Sequence[PhotoRow], roles: Sequence[Role]) -> int:
-    learnt = {key for photo, role in zip(photos, roles, strict=True) if role == "train" for key in photo.crop_hashes}
-    return sum(key in learnt for photo, role in zip(photos, roles, strict=True) if role != "train" for key in photo.crop_hashes)
+    learnt = words(photo.crop_hashes for photo, role in zip(photos, roles, strict=True) if role == "train")
+    others = words(photo.crop_hashes for photo, role in zip(photos, roles, strict=True) if role != "train")
+    return int(np.isin(others, learnt).sum())
 
 
 def _messages(leaks: Sequence[Leak]) -> Iterator[str]:

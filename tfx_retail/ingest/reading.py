@@ -78,7 +78,7 @@ def result(found: Photo | Rejection, known: Sources) -> PhotoResult:
     lost_photo = any(isinstance(outcome, Rejection) and outcome.kind == "photo" for outcome in outcomes)
     for number, outcome in zip(numbers, outcomes, strict=not lost_photo):
         if isinstance(outcome, Record):
-            records.append(structs.replace(outcome, crop_id=f"{photo.photo_id}#{number}"))
+            records.append(structs.replace(outcome, number=number))
         else:
             rejected.append(outcome)
     boxes = Tally(seen=len(photo.annotations) + len(photo.faults), out=len(records), set_aside=len(set_aside))

@@ -101,7 +101,7 @@ class Record(Struct, frozen=True):
     """One crop, ready to become an example. Sizes are of the tight box; `image` may show context around it."""
 
     photo_id: str
-    crop_id: str
+    number: int  # of its box among the photo's, from 1 on
     image: bytes  # JPEG or PNG, upright, RGB, 8 bit
     label: str
     box: Box
@@ -128,6 +128,16 @@ class Record(Struct, frozen=True):
     annotator: str
     source_file: str
     split: Role | None
+
+    @property
+    def crop_id(self) -> str:
+        """What the crop is called."""
+        return crop_id(self.photo_id, self.number)
+
+
+def crop_id(photo_id: str, number: int) -> str:
+    """Returns what a crop is called: its photo, and the number of its box there."""
+    return f"{photo_id}#{number}"
 
 
 class Reader(Protocol):

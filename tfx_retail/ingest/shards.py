@@ -95,9 +95,8 @@ def write_fates(shard: Shard, fates: Mapping[str, Fate], dropped: Container[str]
       fates: by photo id.
       dropped: ids of crops that are not used after all.
     """
-    found = load_rows(shard)
-    assert found is not None, f"{shard.rows} was there and is gone"
-    _write(shard.fates, {crop: fates[photo.photo_id] for photo in found.photos for crop in photo.crop_ids if crop not in dropped})
+    crops = ((crop, photo.photo_id) for photo in load_rows(shard).photos for crop in photo.crop_ids)
+    _write(shard.fates, {crop: fates[photo_id] for crop, photo_id in crops if crop not in dropped})
 
 
 def write_shard(shard: Shard, count: int, folders: Mapping[str, str], seed: int) -> None:
@@ -123,9 +122,9 @@ def write_shard(shard: Shard, count: int, folders: Mapping[str, str], seed: int)
     shard.spool.unlink()
 
 
-def load_rows(shard: Shard) -> ShardRows | None:
-    """Returns what reading the shard found; None where its file is not to be seen here."""
-    return msgspec.msgpack.decode(shard.rows.read_bytes(), type=ShardRows) if shard.rows.is_file() else None
+def load_rows(shard: Shard) -> ShardRows:
+    """Returns what reading the shard found."""
+    return msgspec.msgpack.decode(shard.rows.read_bytes(), type=ShardRows)
 
 
 def _items(shard: Shard) -> list[Item]:

@@ -29,7 +29,7 @@ class _Unit(Struct, frozen=True):
 
     name: str
     photos: tuple[int, ...]
-    skus: frozenset[str]
+    skus: tuple[str, ...]  # each once; a set would be five times as large, and there may be a million units
 
 
 def assign_roles(photos: Sequence[PhotoRow], groups: Sequence[str], settings: SplitConfig) -> Splits:
@@ -102,7 +102,7 @@ def _units(photos: Sequence[PhotoRow], keys: Sequence[str], indices: Sequence[in
     for index in indices:
         members[keys[index]].append(index)
     return [
-        _Unit(name, tuple(inside), frozenset(sku for index in inside for sku in photos[index].skus))
+        _Unit(name, tuple(inside), tuple({sku: None for index in inside for sku in photos[index].skus}))
         for name, inside in sorted(members.items())
     ]
 
@@ -126,9 +126,9 @@ def _deal(units: list[_Unit], shares: Mapping[Role, float], seed: int, by: str) 
     for unit in _ordered([unit for unit in units if unit.name not in large], seed):
         done = sum(counts.values()) / total
         behind = {role: room[role] * done - counts[role] for role in room if room[role] - counts[role] >= len(unit.photos) / 2}
-        role = max(behind, key=behind.__getitem__) if behind and unit.skus <= learnt else TRAIN
+        role = max(behind, key=behind.__getitem__) if behind and learnt.issuperset(unit.skus) else TRAIN
         if role == TRAIN:
-            learnt |= unit.skus
+            learnt.update(unit.skus)
         dealt[role].append(unit)
         counts[role] += len(unit.photos)
     _fill_empty(dealt)
