@@ -40,8 +40,8 @@ def test_what_goes_in_comes_out_or_is_told(cluster: Cluster, folder: Path) -> No
     counted = digests.counts(Shop(folder, cluster.engine).facts())
     for kind in ("photos", "boxes"):
         tally = counted[kind]
-        assert tally["seen"] == tally["out"] + tally["rejected"] + tally["set_aside"]
-    assert counted["photos"]["seen"] == 120
+        assert tally["in"] == tally["out"] + tally["rejected"] + tally["set_aside"]
+    assert counted["photos"]["in"] == 120
 
 
 def test_a_worker_that_is_killed_in_each_node_changes_nothing(cluster: Cluster, folder: Path, local: dict[str, str]) -> None:
