@@ -356,11 +356,12 @@ def landed(pipeline: Path, settle: int) -> int:
 
 
 def _load(path: Path, overrides: tuple[str, ...] = ()) -> Any:
-    from tfx_retail.config_file import ConfigError, load
+    from tfx_retail.config_file import load
+    from tfx_retail.errors import UserError
 
     try:
         return load(path, tuple(overrides))
-    except ConfigError as error:
+    except UserError as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -387,7 +388,13 @@ def _guarded(act: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in _STORAGE:
             raise
-        click.echo(f"error: no space left on the disk ({error.filename or 'the metadata or a log'}); free some and run again", err=True)
+        click.echo(f"error: {_STORAGE[error.errno]} ({error.filename or 'the metadata or a log'})", err=True)
         return FAILED
+
+
+_FULL = "no space left on the disk: free some and run again"
+_AWAY = "the storage does not answer: look at its mount and its server, and run again"
+_STORAGE = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL}
+_STORAGE |= dict.fromkeys((errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN), _AWAY)

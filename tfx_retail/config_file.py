@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 import yaml
 
-from tfx_retail import tuned
+from tfx_retail import storage, tuned
 from tfx_retail.config import Config
 from tfx_retail.errors import UserError
 from tfx_retail.features import ROLES
@@ -30,6 +30,7 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
 
     Raises:
       ConfigError: with every fault found, each as `<file>: <key>: <what is wrong>`.
+      RunError: a folder that it names does not answer.
     """
     tree = _read_yaml(path)
     for override in overrides:
@@ -74,10 +75,13 @@ def _checked(tree: dict[str, Any], folder: Path | None, where: str) -> Config:
     if faults:
         raise ConfigError(faults)
     config = msgspec.convert(tree, Config)
-    faults = [f"{where}: {fault}" for fault in _relative_paths(config)] if folder is None else []
+    faults = [f"{where}: {fault}" for fault in (*_addresses(config), *(_relative_paths(config) if folder is None else ()))]
     if faults:
         raise ConfigError(faults)
-    config = _absolute(config, folder or Path("/"))
+    folder = folder or Path("/")
+    # before anything else looks at them: to make a path absolute is to look at each folder on its way
+    storage.check_answers({key: str(folder / path) for key, path in _places(config).items()})
+    config = _absolute(config, folder)
     contradictions = [f"{where}: {fault}" for fault in _contradictions(config)]
     if contradictions:
         raise ConfigError(contradictions)
@@ -108,13 +112,38 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[leaf] = value
 
 
+def _addresses(config: Config) -> Iterator[str]:
+    """Yields paths that are addresses: joined to a folder they would name one that is empty, and a run would begin with it."""
+    for key, path in (_inputs(config) | _places(config)).items():
+        if path and "://" in path:
+            yield (
+                f"{key}: expected a path, got the address {path!r}; mount the bucket on every machine and give the path of the mount "
+                "(docs/scale.md, Object storage)"
+            )
+
+
+def _places(config: Config) -> dict[str, str]:
+    """Returns what may lie on a mount."""
+    return {"root": config.root, "data.path": config.data.path, "catalog.path": config.catalog.path, "serving.dir": config.serving.dir}
+
+
 def _relative_paths(config: Config) -> Iterator[str]:
-    named = {"catalog.path": config.catalog.path, "data.path": config.data.path, "data.label_map": config.data.label_map}
-    named |= {"data.schema": config.data.schema, "data.packshot_path": config.data.packshot_path}
-    named |= {"pretrain.path": config.pretrain.path if config.pretrain else None}
-    for key, path in named.items():
+    for key, path in _inputs(config).items():
         if path and not Path(path).is_absolute():
             yield f"{key}: expected an absolute path, got {path!r}"
+
+
+def _inputs(config: Config) -> dict[str, str | None]:
+    """Returns the files and folders that are read."""
+    data = config.data
+    return {
+        "catalog.path": config.catalog.path,
+        "data.path": data.path,
+        "data.label_map": data.label_map,
+        "data.schema": data.schema,
+        "data.packshot_path": data.packshot_path,
+        "pretrain.path": config.pretrain.path if config.pretrain else None,
+    }
 
 
 def _faults(kind: Any, value: Any, where: str) -> Iterator[str]:

@@ -40,6 +40,7 @@ def _reachable(module: str) -> set[str]:
     return found
 
 
+@cache  # the digests of a run's nodes are over much the same modules
 def _imports(module: str) -> list[str]:
     names: list[str] = []
     for node in ast.walk(ast.parse(_source(module))):

@@ -37,8 +37,14 @@ start_worker() {
 }
 
 # As few executors as there are workers, and each keeps what it has: a stage that waits for a worker process must not be moved elsewhere.
+# An executor whose worker process was killed goes on asking the dead one (Beam 2.62), and would fail a task four times, which ends the job:
+# so the first failure ends the executor, and the master starts another, which asks the pool for a new process.
 start_jobs() {
   java_options=(-Dspark.executor.memory=600m -Dspark.driver.host=127.0.0.1 -Dspark.ui.enabled=false -Dspark.locality.wait=0
-    "-Dspark.default.parallelism=$((2 * workers))" "-Dspark.executor.extraJavaOptions=${short_lived[*]}" -Dspark.network.timeout=120s)
+    "-Dspark.default.parallelism=$((2 * workers))" "-Dspark.executor.extraJavaOptions=${short_lived[*]}" -Dspark.network.timeout=120s
+    -Dspark.excludeOnFailure.enabled=true -Dspark.excludeOnFailure.killExcludedExecutors=true
+    -Dspark.excludeOnFailure.application.maxFailedTasksPerExecutor=1 -Dspark.excludeOnFailure.application.maxFailedExecutorsPerNode=1000
+    -Dspark.excludeOnFailure.stage.maxFailedTasksPerExecutor=1 -Dspark.excludeOnFailure.stage.maxFailedExecutorsPerNode=1000
+    -Dspark.excludeOnFailure.task.maxTaskAttemptsPerNode=7 -Dspark.task.maxFailures=8)
   start_job_server org.apache.beam.runners.spark.SparkJobServerDriver "--spark-master-url=spark://127.0.0.1:$leader_port"
 }

@@ -27,6 +27,12 @@ def test_paths_are_relative_to_the_file_and_not_to_the_working_folder(tmp_path: 
     assert loaded.data.schema == str(tmp_path.parent / "schema" / "shop" / "schema.pbtxt")
 
 
+@pytest.mark.parametrize("key", ["root", "data.path", "catalog.path", "serving.dir"])
+def test_an_address_where_a_path_is_expected_is_refused_with_the_cure(tmp_path: Path, key: str) -> None:
+    (fault,) = faults(tmp_path, CONFIG, f"{key}=s3://retail/photos")
+    assert fault.startswith(f"{key}: expected a path, got the address 's3://retail/photos'; mount the bucket on every machine")
+
+
 def test_what_is_not_named_has_its_default(tmp_path: Path) -> None:
     loaded = config_file.load(write(tmp_path, CONFIG))
     assert loaded.split.shares == {"train": 0.7, "validation": 0.1, "calibration": 0.1, "eval": 0.1}
