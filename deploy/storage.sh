@@ -75,7 +75,7 @@ mount_bucket() {
   [ -z "$(ls -A "$folder")" ] || stop "$folder is not empty: what is in it would be hidden"
   options="url=http://127.0.0.1:$port,use_path_request_style,passwd_file=$keys,stat_cache_expire=1,retries=1,connect_timeout=5,readwrite_timeout=20"
   s3fs "$bucket" "$folder" -o "$options" || stop "s3fs could not mount $bucket at $folder"
-  answers "$folder" || { fusermount -u "$folder" 2> /dev/null || true; stop "the server refuses: look into the keys ($keys) and $logs/server.log"; }
+  stays_mounted "$folder" || { fusermount -u "$folder" 2> /dev/null || true; stop "the server refuses: look into the keys ($keys) and $logs/server.log"; }
   echo "$folder" >> "$mounts"
   say "mounted: $folder"
 }
@@ -106,7 +106,13 @@ down() {
 
 is_mounted() { [ -n "$1" ] && grep -qs " $1 fuse.s3fs " /proc/mounts; }
 
-answers() { timeout 30 ls "$1" > /dev/null 2>&1; }
+stays_mounted() {   # s3fs goes into the background first, and asks the server then
+  for _ in 1 2 3 4; do
+    sleep 0.5
+    is_mounted "$1" || return 1
+  done
+  timeout 30 ls "$1" > /dev/null 2>&1
+}
 
 listens() { (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; }
 

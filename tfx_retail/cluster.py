@@ -159,7 +159,7 @@ def _explained(text: str, arguments: tuple[str, ...]) -> str:
     if refused:
         return refused[0]
     pool = PipelineOptions(list(arguments)).view_as(PortableOptions).environment_config
-    if pool and "UNAVAILABLE" in text:
+    if pool and re.search("UNAVAILABLE|Connection refused", text):  # Spark's words, and Flink's
         return (
             f"beam.workers: no worker pool answers at {pool}, as a machine of the cluster sees it; start it there: "
             "python -m tfx_retail.worker.pool"
