@@ -6,8 +6,8 @@
 #   deploy/storage.sh unmount DIR
 #   deploy/storage.sh status | down      `down` unmounts what `mount` mounted and ends the server; what is in the bucket stays
 #
-# All of it lies in .cache/storage, or in $TFX_RETAIL_DEPLOY/storage. It needs Go 1.24 or newer the first time, s3fs and FUSE (Debian:
-# apt-get install golang s3fs), and /dev/fuse. docs/scale.md, Object storage, tells what a bucket can and cannot do.
+# All of it lies in .cache/storage, or in $TFX_RETAIL_DEPLOY/storage. It needs a current Go the first time (1.26 was
+# used; Debian 12's is too old), s3fs (Debian: apt-get install s3fs) and /dev/fuse. docs/scale.md, Object storage, tells what a bucket can and cannot do.
 set -euo pipefail
 script=$(realpath -- "${BASH_SOURCE[0]}")
 repo=$(dirname "$(dirname "$script")")
@@ -51,7 +51,7 @@ need_programs() {
   local missing=()
   command -v s3fs > /dev/null || missing+=("s3fs (Debian: apt-get install s3fs)")
   [ -e /dev/fuse ] || missing+=("/dev/fuse: this machine, or its container, has no FUSE")
-  if [ ! -x "$here/bin/versitygw" ]; then find_go || missing+=("Go 1.24 or newer, to build the server"); fi
+  if [ ! -x "$here/bin/versitygw" ]; then find_go || missing+=("a current Go (1.26 was used), to build the server"); fi
   if [ ${#missing[@]} -gt 0 ]; then printf -v missing '%s; ' "${missing[@]}"; stop "missing: ${missing%; }"; fi
 }
 
