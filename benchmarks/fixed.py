@@ -1,4 +1,4 @@
-"""What a run costs that has next to nothing to do: 50 crops and one step on an empty cache, against `import tensorflow` in the same minutes.
+"""What a run costs that has next to nothing to do: 50 crops and one step on an empty cache, against `import tensorflow` beside it.
 
 python -m benchmarks.fixed [--rounds 5] [--stock]      the walls of other hours do not compare: both are run in turn
 """
@@ -53,7 +53,8 @@ def table(rounds: list[Round]) -> str:
     rows |= {"stock-style TFX, the same": stock} if stock else {}
     for name, costs in rows.items():
         ratios = [cost.wall_s / loaded.wall_s for cost, loaded in zip(costs, imports, strict=True)]
-        lines.append(f"| {name} | {_median(c.wall_s for c in costs)} s | {_median(c.cpu_s for c in costs)} s | {statistics.median(ratios):.2f} |")
+        wall, cpu = _median(cost.wall_s for cost in costs), _median(cost.cpu_s for cost in costs)
+        lines.append(f"| {name} | {wall} s | {cpu} s | {statistics.median(ratios):.2f} |")
     return "\n".join(lines)
 
 
